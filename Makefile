@@ -1,0 +1,39 @@
+# make setup | demo | test | check        (needs Python 3.11 and make; everything else is installed here)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: setup demo test check format
+.DEFAULT_GOAL := setup
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@sh .ci/system-libraries
+	@"$(PYTHON)" -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed, this is %s: install it, or make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV) || { echo "cannot make $(VENV): on Debian, apt-get install python3.11-venv" >&2; exit 1; }
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	dvc repro
+	ltm3d promote
+	@ltm3d results
+
+test: setup
+	pytest
+
+check: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	pytest -q tests/architecture
+
+format: setup
+	ruff check --fix .
+	ruff format .

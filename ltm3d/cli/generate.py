@@ -1,0 +1,127 @@
+"""`ltm3d generate`: a picture, a text or both in, a mesh file out."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ltm3d.errors import AssetError, ModelError, PromptError
+from ltm3d.geometry.export import write_mesh
+
+DEFAULT_MODEL = "models:/ltm3d-sdf@champion"
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+SUFFIXES = (".glb", ".obj", ".ply")
+
+TrackingUri = Annotated[
+    str, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's tracking and registry address.", show_default=True)
+]
+
+
+def generate(
+    out: Annotated[Path, typer.Option(help="The mesh file to write: .glb, .obj or .ply.")],
+    image: Annotated[Path | None, typer.Option(help="A picture of one object: alpha, or a plain background.")] = None,
+    text: Annotated[str | None, typer.Option(help='A text, e.g. "A 3D model of a wooden chair, Chair."')] = None,
+    model: Annotated[str, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a folder.")] = DEFAULT_MODEL,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and prompt give the same shape.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Generation steps; the model's own if not given.")] = None,
+    guidance: Annotated[float | None, typer.Option(min=0, help="Guidance scale; the model's own if not given.")] = None,
+    save_prepared: Annotated[Path | None, typer.Option(help="Save the picture as the model sees it (PNG).")] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
+    tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
+) -> None:
+    """Generate a shape from a picture, a text, or both.
+
+    Examples:
+
+        ltm3d generate --image chair.png --out chair.glb
+
+        ltm3d generate --text "A 3D model of a lamp with a round base, Lamp." --out lamp.glb --seed 3
+    """
+    check_request(out=out, image=image, text=text, save_prepared=save_prepared)
+    from ltm3d.conditioning.photo import prepare_photo
+    from ltm3d.generator.bundle import ShapeGenerator
+    from ltm3d.tracking.registry import resolve_model
+
+    start = time.monotonic()
+    generator = ShapeGenerator.load(resolve_model(model, tracking_uri), pick_device(device))
+    prepared = None
+    if image is not None:
+        config = generator.config
+        prepared = prepare_photo(image, resolution=config.image_resolution, extent=config.image_extent)
+        if save_prepared is not None:
+            from PIL import Image
+
+            Image.fromarray(prepared).save(save_prepared, format="PNG")
+            typer.echo(f"{save_prepared}: the picture as the model sees it")
+    with progress("generating") as on_step:
+        try:
+            mesh = generator.generate(
+                image=prepared, text=text, seed=seed, guidance_scale=guidance, num_steps=steps, on_step=on_step
+            )
+        except AssetError as error:
+            message = f"the model gave no surface for this prompt ({error.detail}): try another --seed"
+            raise ModelError(message) from error
+    write_mesh(mesh, out)
+    typer.echo(f"{out}: {len(mesh.faces):,} faces, seed {seed}, {time.monotonic() - start:.1f} s")
+
+
+def check_request(*, out: Path, image: Path | None, text: str | None, save_prepared: Path | None) -> None:
+    """Find what is wrong with a request before anything slow is loaded.
+
+    Raises:
+        PromptError: no prompt, no such picture, or a place that cannot be written.
+    """
+    if image is None and not (text or "").strip():
+        raise PromptError('give a prompt: --image FILE, --text "…", or both')
+    if image is not None and not image.is_file():
+        raise PromptError(f"--image {image}: no such file")
+    if save_prepared is not None and image is None:
+        raise PromptError("--save-prepared needs --image: there is no picture to prepare")
+    if out.suffix.lower() not in SUFFIXES:
+        raise PromptError(f"--out {out}: the name must end in one of {', '.join(SUFFIXES)}")
+    for option, path in (("--out", out), ("--save-prepared", save_prepared)):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise PromptError(f"{option} {path}: is a folder, a file name is needed")
+        if not path.parent.is_dir():
+            raise PromptError(f"{option} {path}: the folder {path.parent} does not exist, make it first")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PromptError(f"{option} {path}: may not be written")
+
+
+def pick_device(device: str) -> str:
+    """Choose the GPU where there is one and none was asked for.
+
+    Raises:
+        ModelError: CUDA was asked for and is not there.
+    """
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("--device cuda: torch sees no GPU here; `ltm3d doctor` says why, or use --device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show steps as a bar on a terminal and as a few plain lines elsewhere, on stderr."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda step, total: bar.update(task, completed=step, total=total)
+        return
+
+    def plain(step: int, total: int) -> None:
+        if step == total or step % max(1, total // 4) == 0:
+            typer.echo(f"{label}: step {step} of {total}", err=True)
+
+    yield plain

@@ -1,0 +1,1 @@
+"""Image and text prompts to condition tokens. The only user of transformers."""

@@ -1,0 +1,173 @@
+"""A user's picture made like the views the model was trained on."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from ltm3d.errors import ConfigError, PromptError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 100_000_000
+WORKING_SIZE = 768  # pixels, longest side while the background is removed
+SEEN = 8  # alpha from which a pixel counts as object
+COLOUR_TOLERANCE = 0.07  # distance of a background pixel to the fitted background, RGB in [0, 1]
+PLAIN_SHARE = 0.4  # share of border pixels that must fit one background
+
+
+def composite(
+    rgba: UInt8[np.ndarray, "... H W 4"], background: tuple[int, int, int] = (255, 255, 255)
+) -> UInt8[np.ndarray, "... H W 3"]:
+    """Lay straight-alpha pictures on one colour (sRGB 0–255)."""
+    alpha = rgba[..., 3:].astype(np.uint16)
+    colour = np.asarray(background, dtype=np.uint16)
+    return ((rgba[..., :3] * alpha + colour * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def measure_extent(images: UInt8[np.ndarray, "N H W 4"]) -> float:
+    """Give the mean share of the frame's side that the object's longest side takes."""
+    shares = []
+    for alpha in images[..., 3]:
+        rows, columns = np.any(alpha >= SEEN, axis=1), np.any(alpha >= SEEN, axis=0)
+        if rows.any():
+            shares.append(max(np.ptp(np.flatnonzero(rows)), np.ptp(np.flatnonzero(columns))) + 1)
+    return float(np.mean(shares)) / images.shape[1] if shares else 0.0
+
+
+def prepare_photo(
+    image: "Image.Image | Path | str | np.ndarray", *, resolution: int, extent: float
+) -> UInt8[np.ndarray, "H W 4"]:
+    """Cut the object out, centre it and scale it as in the training views.
+
+    An alpha channel is used where there is one; else a plain background is removed.
+
+    Args:
+        resolution: side of the square result, pixels.
+        extent: share of the frame that the object's longest side takes (`measure_extent` of the views).
+
+    Raises:
+        PromptError: unreadable, too large, no plain background, or no object left.
+    """
+    from PIL import Image
+
+    if resolution < 1 or not 0 < extent <= 1:
+        raise ConfigError(f"resolution {resolution} must be at least 1, extent {extent} in (0, 1]")
+    rgba = np.array(_open_rgba(image))
+    if rgba[..., 3].min() >= 250:
+        rgba[..., 3] = 255 * find_object(rgba[..., :3])
+    seen = rgba[..., 3] >= SEEN
+    if not seen.any():
+        raise PromptError("the picture is empty or wholly transparent: nothing is left of the object, use another one")
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    cut = Image.fromarray(rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], "RGBA")
+    scale = extent * resolution / max(cut.size)
+    width, height = (max(1, round(side * scale)) for side in cut.size)
+    frame = Image.new("RGBA", (resolution, resolution))
+    cut = cut.resize((width, height), Image.Resampling.BILINEAR)  # PIL premultiplies alpha and filters what it shrinks
+    frame.paste(cut, ((resolution - width) // 2, (resolution - height) // 2))
+    return np.array(frame)
+
+
+def find_object(rgb: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:
+    """Mark what differs from a plain, smoothly shaded background.
+
+    The background is a quadratic in x and y fitted to the border. What matches it and touches the border is
+    background, and so are larger holes that match it well.
+
+    Raises:
+        PromptError: the border is not plain, or nothing differs from it.
+    """
+    from scipy import ndimage
+
+    height, width = rgb.shape[:2]
+    colours = rgb.astype(np.float32) / 255
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack((np.ones_like(x), x, y, x * x, y * y, x * y), axis=-1)
+    border = np.zeros((height, width), dtype=bool)
+    rim = max(1, round(0.015 * max(height, width)))
+    border[:rim], border[-rim:], border[:, :rim], border[:, -rim:] = True, True, True, True
+    distance = np.linalg.norm(colours - np.median(colours[border], axis=0), axis=-1)
+    for tolerance in (4 * COLOUR_TOLERANCE, 2 * COLOUR_TOLERANCE, COLOUR_TOLERANCE):
+        fits = border & (distance < tolerance)
+        if fits.sum() < max(PLAIN_SHARE * border.sum(), 12):
+            raise PromptError(
+                "the picture has no plain background to remove: cut the object out and save a PNG with transparency, "
+                "or take the picture in front of a plain wall"
+            )
+        fit, *_ = np.linalg.lstsq(terms[fits], colours[fits], rcond=None)
+        distance = np.linalg.norm(colours - terms @ fit, axis=-1)
+    noise = float(np.percentile(distance[fits], 95))
+    limit = max(COLOUR_TOLERANCE, 2 * noise)
+    regions, count = ndimage.label(distance < limit)
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)
+    reaches_border = np.bincount(regions[border].ravel(), minlength=count + 1) > 0
+    total = np.bincount(regions.ravel(), weights=distance.ravel(), minlength=count + 1)
+    close = total < 0.5 * limit * sizes
+    removed = reaches_border | (close & (sizes >= 5e-4 * height * width))
+    removed[0] = False
+    mask = ~removed[regions]
+    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    if sizes.max(initial=0) < 2e-4 * height * width:
+        raise PromptError("nothing is left after the plain background is removed: use a picture that shows one object")
+    return (sizes >= max(0.01 * sizes.max(), 3))[parts]
+
+
+def _open_rgba(image: "Image.Image | Path | str | np.ndarray") -> "Image.Image":
+    """Decode the first frame, upright, as 8-bit RGBA, longest side at most WORKING_SIZE pixels."""
+    from PIL import Image, ImageOps
+
+    if isinstance(image, np.ndarray):
+        _check_array(image)
+        picture = Image.fromarray(image)
+    elif isinstance(image, Image.Image):
+        picture = image
+    else:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                picture = Image.open(image)
+        except Image.DecompressionBombError as error:
+            raise PromptError(f"{image} has more than {MAX_PIXELS:,} pixels: give a smaller picture") from error
+        except FileNotFoundError as error:
+            raise PromptError(f"there is no picture {image}: check the path") from error
+        except (OSError, ValueError, SyntaxError) as error:
+            raise PromptError(f"{image} is not a picture we can read: give a PNG, JPEG or WebP file") from error
+    if picture.width * picture.height > MAX_PIXELS:
+        raise PromptError(
+            f"the picture has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS:,}: give a smaller one"
+        )
+    try:
+        picture.seek(0)
+        picture.draft("RGB", (WORKING_SIZE, WORKING_SIZE))  # JPEG decodes smaller at once
+        picture = ImageOps.exif_transpose(picture)
+        picture = _to_rgba(picture)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise PromptError(f"the picture is broken ({error}): save it again or use another one") from error
+    picture.thumbnail((WORKING_SIZE, WORKING_SIZE), Image.Resampling.BILINEAR)
+    return picture
+
+
+def _to_rgba(picture: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if picture.mode.startswith(("I", "F")):
+        values = np.asarray(picture).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise PromptError("the picture holds values that are not finite: save it as an 8-bit PNG")
+        # floats fill 0..1, integers 8 or 16 bits; what is beyond is scaled to its largest value
+        full = (1.0, 255.0, 65535.0) if picture.mode.startswith("F") else (255.0, 65535.0)
+        top = min((value for value in full if value >= values.max()), default=values.max())
+        return Image.fromarray((255 * np.clip(values / top, 0, 1)).round().astype(np.uint8)).convert("RGBA")
+    return picture.convert("RGBA")
+
+
+def _check_array(image: np.ndarray) -> None:
+    is_picture = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))
+    if image.dtype != np.uint8 or not is_picture or 0 in image.shape:
+        raise PromptError(f"the picture is {image.dtype} {image.shape}, must be uint8 [H, W], [H, W, 3] or [H, W, 4]")

@@ -1,0 +1,234 @@
+"""Whether a new model may take the place of the one in use: figures in, decision out; no model, no server."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ltm3d.errors import ConfigError
+from ltm3d.metrics.bootstrap import bootstrap_interval
+
+DIRECTIONS = ("lower", "higher")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateMetric:
+    """A figure that two models are compared by.
+
+    Attributes:
+        better: `lower` or `higher`.
+        tolerance: share of the champion's value by which the challenger may be worse.
+    """
+
+    name: str
+    better: str
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.better not in DIRECTIONS:
+            raise ConfigError(f"better of {self.name} is {self.better!r}; use one of {', '.join(DIRECTIONS)}")
+        if self.tolerance < 0:
+            raise ConfigError(f"tolerance of {self.name} is {self.tolerance}; it must not be below 0")
+
+    def gain(self, challenger: float, champion: float) -> float:
+        """How much better the challenger is, in the figure's own unit."""
+        return champion - challenger if self.better == "lower" else challenger - champion
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateBound:
+    """What a figure must keep whoever the champion is.
+
+    Attributes:
+        below, above: a number, or the name of another figure of the same model, e.g. a baseline's.
+    """
+
+    name: str
+    below: float | str | None = None
+    above: float | str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.below is None) == (self.above is None):
+            raise ConfigError(
+                f"the bound of {self.name} needs one of below and above; got {self.below} and {self.above}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateConfig:
+    """The rule of promotion.
+
+    Attributes:
+        chosen: the figure that must be better.
+        guarded: figures that must not be worse by more than their tolerance.
+        required: bounds that hold with or without a champion.
+        confidence: of the paired bootstrap over assets.
+    """
+
+    chosen: GateMetric
+    guarded: tuple[GateMetric, ...] = ()
+    required: tuple[GateBound, ...] = ()
+    confidence: float = 0.95
+    num_resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1:
+            raise ConfigError(f"confidence is {self.confidence}; it must lie in [0.5, 1)")
+        if self.num_resamples < 100:
+            raise ConfigError(f"num_resamples is {self.num_resamples}; it must be at least 100")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateEntry:
+    """One model as the gate sees it.
+
+    Attributes:
+        label: how people call it, e.g. `ltm3d-sdf version 3`.
+        per_asset: figure → uid → value, where values an asset were kept.
+        protocol, test_set: names of the rules and of the test assets; figures of others are not comparable.
+        smoke_failure: why a prediction failed, None if it did not.
+    """
+
+    label: str
+    figures: Mapping[str, float]
+    per_asset: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    protocol: str = ""
+    test_set: str = ""
+    smoke_failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRow:
+    """One check, as it is printed."""
+
+    check: str
+    challenger: float | None
+    limit: float | None
+    passed: bool
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateDecision:
+    """Passed or not, and why: `reasons` names each check that failed, or what let the model pass."""
+
+    passed: bool
+    reasons: tuple[str, ...]
+    table: tuple[GateRow, ...]
+
+    def to_table(self) -> str:
+        """The checks as lines of text."""
+        header = ("check", "challenger", "limit", "", "")
+        rows = [
+            (row.check, _text(row.challenger), _text(row.limit), "ok" if row.passed else "FAILS", row.note)
+            for row in self.table
+        ]
+        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(5)]
+        lines = (
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def decide(challenger: GateEntry, champion: GateEntry | None, gate: GateConfig) -> GateDecision:
+    """Say whether the challenger takes the champion's place.
+
+    It must answer a prompt and keep every required bound. With a champion it must also be no worse in any guarded
+    figure and better in the chosen one: by the paired bootstrap over the test assets where both have values an asset,
+    else by the means.
+    """
+    rows = [_check_smoke(challenger), *(_check_bound(challenger, bound) for bound in gate.required)]
+    if champion is None:
+        chosen = challenger.figures.get(gate.chosen.name)
+        rows.append(_row(f"{gate.chosen.name} is there", chosen, None, _finite(chosen), "no champion to compare with"))
+    elif (reason := _not_comparable(challenger, champion)) is not None:
+        rows.append(_row("same test", None, None, False, reason))
+    else:
+        rows += [_check_guarded(challenger, champion, metric) for metric in gate.guarded]
+        rows.append(_check_chosen(challenger, champion, gate))
+    failed = tuple(f"{row.check}: {row.note}" for row in rows if not row.passed)
+    passed = failed == ()
+    last = rows[-1]
+    return GateDecision(passed=passed, reasons=(f"{last.check}: {last.note}",) if passed else failed, table=tuple(rows))
+
+
+def _check_smoke(entry: GateEntry) -> GateRow:
+    return _row("answers a prompt", None, None, entry.smoke_failure is None, entry.smoke_failure or "a shape came out")
+
+
+def _check_bound(entry: GateEntry, bound: GateBound) -> GateRow:
+    below = bound.below is not None
+    given = bound.below if below else bound.above
+    limit = entry.figures.get(given) if isinstance(given, str) else given
+    name = f"{bound.name} {'<' if below else '>'} {given}"
+    value = entry.figures.get(bound.name)
+    if not _finite(value) or not _finite(limit):
+        missing = bound.name if not _finite(value) else given
+        return _row(name, value, limit, False, f"{missing} is not among the model's figures")
+    assert value is not None and limit is not None
+    holds = value < limit if below else value > limit
+    return _row(name, value, limit, holds, "required with or without a champion")
+
+
+def _not_comparable(challenger: GateEntry, champion: GateEntry) -> str | None:
+    for what in ("protocol", "test_set"):
+        ours, theirs = getattr(challenger, what), getattr(champion, what)
+        if ours != theirs:
+            return f"{what} is {ours or 'unknown'}, the champion's is {theirs or 'unknown'}: evaluate both under one"
+    return None
+
+
+def _check_guarded(challenger: GateEntry, champion: GateEntry, metric: GateMetric) -> GateRow:
+    ours, theirs = challenger.figures.get(metric.name), champion.figures.get(metric.name)
+    name = f"{metric.name} no worse"
+    if not _finite(ours) or not _finite(theirs):
+        owner = champion.label if _finite(ours) else challenger.label
+        return _row(name, ours, theirs, False, f"{owner} lacks it")
+    assert ours is not None and theirs is not None
+    slack = metric.tolerance * abs(theirs)
+    limit = theirs + slack if metric.better == "lower" else theirs - slack
+    holds = metric.gain(ours, limit) >= 0
+    return _row(name, ours, limit, holds, f"champion {theirs:.4g}, tolerance {metric.tolerance:.0%}")
+
+
+def _check_chosen(challenger: GateEntry, champion: GateEntry, gate: GateConfig) -> GateRow:
+    metric = gate.chosen
+    name = f"{metric.name} better"
+    ours, theirs = challenger.figures.get(metric.name), champion.figures.get(metric.name)
+    if not _finite(ours) or not _finite(theirs):
+        return _row(name, ours, theirs, False, f"{champion.label if _finite(ours) else challenger.label} lacks it")
+    assert ours is not None and theirs is not None
+    own_values, their_values = challenger.per_asset.get(metric.name), champion.per_asset.get(metric.name)
+    if not own_values or not their_values:
+        note = "by the means; values an asset are not at hand"
+        return _row(name, ours, theirs, metric.gain(ours, theirs) > 0, note)
+    if own_values.keys() != their_values.keys():
+        num_odd = len(own_values.keys() ^ their_values.keys())
+        return _row(
+            name, ours, theirs, False, f"{num_odd} assets have a value in one model only: evaluate both on the same"
+        )
+    gains = np.array([metric.gain(own_values[uid], their_values[uid]) for uid in sorted(own_values)])
+    if not np.isfinite(gains).all():
+        return _row(
+            name, ours, theirs, False, f"{int((~np.isfinite(gains)).sum())} assets have a value that is not finite"
+        )
+    interval = bootstrap_interval(gains, seed=gate.seed, num_resamples=gate.num_resamples, confidence=gate.confidence)
+    note = (
+        f"gain {interval.mean:.4g}, {gate.confidence:.0%} interval [{interval.low:.4g}, {interval.high:.4g}] "
+        f"over {len(gains)} assets"
+    )
+    return _row(name, ours, theirs, interval.low > 0, note)
+
+
+def _row(check: str, challenger: float | None, limit: float | None, passed: bool, note: str) -> GateRow:
+    return GateRow(check=check, challenger=challenger, limit=limit, passed=passed, note=note)
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -1,0 +1,61 @@
+"""From figures of single assets to the table that is printed, logged and compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ltm3d.metrics.bootstrap import bootstrap_interval
+
+Figures = Mapping[str, float]
+
+
+@dataclass
+class Scores:
+    """Figures of one method for one kind of prompt: one record an asset, the mean over its samples.
+
+    Attributes:
+        failures: samples without a surface; they are measured too, see `shape_figures`.
+    """
+
+    method: str
+    prompt: str
+    by_asset: dict[str, dict[str, float]] = field(default_factory=dict)
+    failures: int = 0
+
+    def add(self, uid: str, figures: Sequence[Figures], *, failures: int = 0) -> None:
+        """Take an asset's samples."""
+        names = figures[0]
+        self.by_asset[uid] = {name: sum(sample[name] for sample in figures) / len(figures) for name in names}
+        self.failures += failures
+
+    def summary(self, *, seed: int) -> dict[str, float]:
+        """Return mean and 95 % bootstrap interval over assets a figure, the count of assets and of failures."""
+        summary: dict[str, float] = {"num_assets": len(self.by_asset), "num_failures": self.failures}
+        for name in next(iter(self.by_asset.values())):
+            interval = bootstrap_interval([figures[name] for figures in self.by_asset.values()], seed=seed)
+            summary[name] = interval.mean
+            summary[f"{name}_low"], summary[f"{name}_high"] = interval.low, interval.high
+        return summary
+
+
+def to_document(scores: Sequence[Scores], *, seed: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Return prompt → method → summary."""
+    document: dict[str, dict[str, dict[str, float]]] = {}
+    for row in scores:
+        document.setdefault(row.prompt, {})[row.method] = row.summary(seed=seed)
+    return document
+
+
+def to_text(document: Mapping[str, Mapping[str, Mapping[str, float]]], columns: Sequence[str]) -> str:
+    """Lay the table out for a terminal."""
+    header = f"{'prompt':<8}{'method':<24}" + "".join(f"{column:>24}" for column in columns)
+    lines = [header]
+    for prompt, methods in document.items():
+        for method, summary in methods.items():
+            cells = [
+                f"{summary[column]:.4f} [{summary[f'{column}_low']:.4f}, {summary[f'{column}_high']:.4f}]"
+                if column in summary
+                else "-"
+                for column in columns
+            ]
+            lines.append(f"{prompt:<8}{method:<24}" + "".join(f"{cell:>24}" for cell in cells))
+    return "\n".join(lines)

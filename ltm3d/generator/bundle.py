@@ -1,0 +1,165 @@
+"""A folder with all that generation needs, and the object that generates from it: prompt in, mesh out.
+
+bundle.json  condition_encoder/  tokenizer/  reconstructor/  generator/
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from ltm3d.conditioning.encoder import ConditionEncoder
+from ltm3d.errors import ModelError, PromptError
+from ltm3d.generator.prefix import Condition
+from ltm3d.generator.sampling import SamplingConfig
+from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.geometry.mesh import Mesh
+from ltm3d.nn.weights import weights_hash
+from ltm3d.tokenizers.decoding import decode_mesh
+
+BUNDLE_FILE = "bundle.json"
+PARTS = ("tokenizer", "reconstructor", "generator")
+ENCODER_FOLDER = "condition_encoder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleConfig:
+    """What a bundle holds beside weights.
+
+    Attributes:
+        image_model, text_model: a folder inside the bundle (`condition_encoder`) or a name that transformers knows.
+        image_resolution: pixels of a prepared picture.
+        image_extent: share of the frame that the object's longest side takes in the training views.
+        decode_resolution: cells an axis of the extraction grid.
+    """
+
+    representation: str
+    image_model: str
+    text_model: str
+    image_resolution: int
+    image_extent: float
+    decode_resolution: int
+    sampling: SamplingConfig
+
+
+def write_bundle(folder: Path, *, config: BundleConfig, models: dict[str, Path], encoder: Path | None) -> None:
+    """Copy the model folders into a new bundle.
+
+    Args:
+        models: folders of `tokenizer`, `reconstructor` and `generator`.
+        encoder: the condition encoder's folder where it is our own; None where it is named.
+    """
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        shutil.copytree(models[part], folder / part)
+    if encoder is not None:
+        shutil.copytree(encoder, folder / ENCODER_FOLDER)
+    hashes = {part: weights_hash(folder / part) for part in PARTS}
+    document = {**asdict(config), "hashes": hashes}
+    (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+def read_bundle(folder: Path) -> dict[str, Any]:
+    """Read bundle.json and check that the weights are those it names.
+
+    Raises:
+        ModelError: no bundle, a part is missing, or weights were changed.
+    """
+    path = folder / BUNDLE_FILE
+    if not path.is_file():
+        raise ModelError(f"{folder} is no model: it has no {BUNDLE_FILE}; give models:/NAME@ALIAS or a bundle's folder")
+    document: dict[str, Any] = json.loads(path.read_text())
+    for part, expected in document["hashes"].items():
+        if not (folder / part).is_dir():
+            raise ModelError(f"{folder} lacks {part}/; the model is incomplete, fetch or register it again")
+        found = weights_hash(folder / part)
+        if found != expected:
+            raise ModelError(
+                f"{folder / part} has weights {found[:12]}…, {BUNDLE_FILE} names {expected[:12]}…: not the same model"
+            )
+    return document
+
+
+class ShapeGenerator:
+    """Generate shapes from pictures, texts or both."""
+
+    def __init__(self, config: BundleConfig, encoder: ConditionEncoder, models: ShapeModels) -> None:
+        self.config = config
+        self.encoder = encoder
+        self.models = models
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> "ShapeGenerator":
+        """Read a bundle."""
+        document = read_bundle(folder)
+        del document["hashes"]
+        config = BundleConfig(**{**document, "sampling": SamplingConfig(**document["sampling"])})
+        image_model, text_model = (
+            str(folder / name) if name == ENCODER_FOLDER else name for name in (config.image_model, config.text_model)
+        )
+        models = ShapeModels.load(**{part: folder / part for part in PARTS})
+        for model in (models.tokenizer, models.reconstructor, models.generator):
+            model.to(device)
+        return cls(config, ConditionEncoder.load(image_model, text_model, device), models)
+
+    def condition(self, *, image: UInt8[np.ndarray, "H W 4"] | None, text: str | None) -> Condition:
+        """Encode one prompt.
+
+        Args:
+            image: straight-alpha RGBA prepared like the training views (`conditioning.photo.prepare_photo`).
+
+        Raises:
+            PromptError: neither image nor text.
+        """
+        if image is None and not text:
+            raise PromptError("a prompt needs an image, a text, or both")
+        size = self.config.image_resolution
+        # an absent modality needs its tokens' shape only; they are never seen
+        images = self.encoder.encode_images(np.zeros((1, size, size, 4), np.uint8) if image is None else image[None])
+        texts = self.encoder.encode_texts([text or "nothing"])
+        return Condition(
+            images.tokens.clone(),
+            texts.tokens.clone(),
+            texts.mask.clone(),
+            has_image=torch.tensor([image is not None], device=images.tokens.device),
+            has_text=torch.tensor([bool(text)], device=images.tokens.device),
+        )
+
+    def generate(
+        self,
+        *,
+        image: UInt8[np.ndarray, "H W 4"] | None,
+        text: str | None,
+        seed: int = 0,
+        guidance_scale: float | None = None,
+        num_steps: int | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Mesh:
+        """Generate one shape in the normalised frame.
+
+        Args:
+            guidance_scale, num_steps: the model's own where None.
+            on_step: called with (steps done, number of steps).
+
+        Raises:
+            PromptError: neither image nor text.
+            AssetError: `empty_decode`, the generated field has no surface.
+        """
+        config = self.config.sampling
+        if guidance_scale is not None:
+            config = replace(config, guidance_scale=guidance_scale)
+        if num_steps is not None:
+            config = replace(config, num_steps=num_steps)
+        tokens = self.models.generate(
+            self.condition(image=image, text=text),
+            seeds=[seed],
+            config=config,
+            on_step=None if on_step is None else lambda step, total, _: on_step(step + 1, total),
+        )
+        return decode_mesh(self.models.tokenizer, tokens[0], resolution=self.config.decode_resolution)

@@ -1,0 +1,68 @@
+"""Masked auto-encoder over prefix and shape tokens (MAR, Li et al. 2024; LTM3D, "Conditional Distribution Modeling").
+
+The encoder runs on the prefix and the known tokens only; the decoder on all positions.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ltm3d.nn.transformer import Block
+
+# B batch, L tokens, K known tokens, D token channels, P prefix tokens, H width
+
+
+class MaskedAutoencoder(nn.Module):
+    """Give each shape token a vector c_i that sums up the prefix and the known tokens."""
+
+    def __init__(
+        self,
+        *,
+        num_tokens: int,
+        token_dim: int,
+        num_prefix: int,
+        width: int,
+        encoder_depth: int,
+        decoder_depth: int,
+        num_heads: int,
+    ) -> None:
+        super().__init__()
+        self.num_prefix = num_prefix
+        self.embed = nn.Linear(token_dim, width)
+        self.embed_norm = nn.LayerNorm(width)
+        self.encoder_position = nn.Parameter(torch.randn(num_prefix + num_tokens, width) * 0.02)
+        self.encoder = nn.ModuleList(Block(width, num_heads=num_heads) for _ in range(encoder_depth))
+        self.encoder_norm = nn.LayerNorm(width)
+        self.to_decoder = nn.Linear(width, width)
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.decoder_position = nn.Parameter(torch.randn(num_prefix + num_tokens, width) * 0.02)
+        self.decoder = nn.ModuleList(Block(width, num_heads=num_heads) for _ in range(decoder_depth))
+        self.decoder_norm = nn.LayerNorm(width)
+        self.output_position = nn.Parameter(torch.randn(num_tokens, width) * 0.02)
+
+    def forward(
+        self, prefix: Float[Tensor, "B P H"], tokens: Float[Tensor, "B L D"], masked: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "B L H"]:
+        """Return c for all positions; only those of masked tokens carry a prediction.
+
+        Args:
+            masked: True = to be predicted; the same number in every row. Masked tokens' values are never read.
+        """
+        num_known = int((~masked[0]).sum())
+        known_index = masked.to(torch.int8).argsort(dim=1, stable=True)[:, :num_known]  # [B K], in position order
+        known = torch.gather(tokens, 1, known_index[..., None].expand(-1, -1, tokens.shape[2]))
+        x = torch.cat([prefix, self.embed(known)], dim=1)
+        x = self.embed_norm(x + self._positions(self.encoder_position, known_index))
+        for block in self.encoder:
+            x = block(x)
+        x = self.to_decoder(self.encoder_norm(x))
+        full = self.mask_token.to(x.dtype).expand(len(tokens), masked.shape[1], -1)
+        full = full.scatter(1, known_index[..., None].expand(-1, -1, x.shape[2]), x[:, self.num_prefix :])
+        x = torch.cat([x[:, : self.num_prefix], full], dim=1) + self.decoder_position
+        for block in self.decoder:
+            x = block(x)
+        return self.decoder_norm(x)[:, self.num_prefix :] + self.output_position
+
+    def _positions(self, positions: Tensor, known_index: Tensor) -> Tensor:
+        prefix = positions[: self.num_prefix].expand(len(known_index), -1, -1)
+        return torch.cat([prefix, positions[self.num_prefix :][known_index]], dim=1)

@@ -1,0 +1,57 @@
+"""Which tokens are known and which are to be predicted, in training and in generation."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from ltm3d.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRatio:
+    """Share of tokens masked in training: a normal distribution truncated to [minimum, 1] (MAR, section 4.1)."""
+
+    center: float = 1.0
+    std: float = 0.25
+    minimum: float = 0.7
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minimum <= 1:
+            raise ConfigError(f"minimum mask ratio is {self.minimum}; it must lie in (0, 1]")
+
+    def draw_count(self, num_tokens: int, generator: torch.Generator) -> int:
+        """Draw how many tokens are masked, at least one; once a global batch."""
+        low = torch.special.ndtr(torch.tensor((self.minimum - self.center) / self.std, dtype=torch.float64))
+        high = torch.special.ndtr(torch.tensor((1.0 - self.center) / self.std, dtype=torch.float64))
+        uniform = low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64)
+        ratio = self.center + self.std * float(torch.special.ndtri(uniform))
+        return max(1, min(num_tokens, math.ceil(ratio * num_tokens)))
+
+
+def mask_last(order: Int[Tensor, "B L"], num_masked: int) -> Bool[Tensor, "B L"]:
+    """Mask the last `num_masked` tokens of each sample's order; True = to be predicted."""
+    masked = torch.zeros_like(order, dtype=torch.bool)
+    return masked.scatter(1, order[:, order.shape[1] - num_masked :], True)
+
+
+def cosine_schedule(num_tokens: int, num_steps: int) -> list[int]:
+    """Return how many tokens are known after each step: L - floor(L cos(π/2 (i + 1)/S)), at least one new a step.
+
+    With more steps than tokens there is one token a step, so the list is min(S, L) long; it ends at L.
+    """
+    if num_steps < 1:
+        raise ConfigError(f"num_steps is {num_steps}; it must be at least 1")
+    num_steps = min(num_steps, num_tokens)
+    known = []
+    before = 0
+    for step in range(num_steps):
+        unknown = math.floor(num_tokens * math.cos(math.pi / 2 * (step + 1) / num_steps) + 1e-9)
+        remaining_steps = num_steps - step - 1
+        count = min(max(num_tokens - unknown, before + 1), num_tokens - remaining_steps)
+        known.append(count)
+        before = count
+    known[-1] = num_tokens
+    return known

@@ -1,0 +1,168 @@
+"""The LTM3D generator: prefix learning, masked auto-encoder, DenoiseNet (arXiv 2505.24245, pipeline figure)."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ltm3d.diffusion.ddpm import Ddpm
+from ltm3d.diffusion.flow_matching import FlowMatching
+from ltm3d.errors import ConfigError
+from ltm3d.generator.denoiser import DenoiseNet
+from ltm3d.generator.masked_autoencoder import MaskedAutoencoder
+from ltm3d.generator.masking import MaskRatio, mask_last
+from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner
+from ltm3d.nn.randomness import StepRandom
+from ltm3d.nn.weights import load_config, load_weights, save_model
+
+# B batch, L tokens, D token channels, P prefix tokens, H width, W DenoiseNet width
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Sizes and training choices of the generator.
+
+    Attributes:
+        condition_dropout: probability that a modality of a sample is dropped in training, each on its own.
+        single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
+        noise_draws: noise draws a masked token in one training step.
+        known_corruption: upper bound of the strength with which known tokens are mixed with noise in training.
+        head: `flow` or `ddpm`.
+    """
+
+    width: int
+    encoder_depth: int
+    decoder_depth: int
+    num_heads: int
+    num_prefix: int
+    denoiser_width: int
+    denoiser_depth: int
+    noise_draws: int = 4
+    mask_ratio: MaskRatio = field(default_factory=MaskRatio)
+    condition_dropout: float = 0.1
+    single_modality: float = 0.3
+    known_corruption: float = 0.0
+    head: str = "flow"
+    flow: FlowMatching = field(default_factory=FlowMatching)
+    ddpm: Ddpm = field(default_factory=Ddpm)
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads:
+            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        if self.head not in ("flow", "ddpm"):
+            raise ConfigError(f"head is {self.head!r}; it must be 'flow' or 'ddpm'")
+        if not 0 <= 2 * self.single_modality <= 1:
+            raise ConfigError(f"single_modality is {self.single_modality}; it must lie in [0, 0.5]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenShape:
+    """What the generator must know of its tokenizer and its condition encoders."""
+
+    num_tokens: int
+    token_dim: int
+    image_width: int
+    text_width: int
+
+
+class Generator(nn.Module):
+    """Model p(tokens | prompt) token set by token set; tokens are normalised (`Tokenizer.normalize`)."""
+
+    def __init__(self, config: GeneratorConfig, shape: TokenShape) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = shape
+        self.condition_tokens = ConditionTokens(
+            config.width, image_width=shape.image_width, text_width=shape.text_width
+        )
+        self.prefix = PrefixLearner(config.width, num_prefix=config.num_prefix, num_heads=config.num_heads)
+        self.masked_autoencoder = MaskedAutoencoder(
+            num_tokens=shape.num_tokens,
+            token_dim=shape.token_dim,
+            num_prefix=config.num_prefix,
+            width=config.width,
+            encoder_depth=config.encoder_depth,
+            decoder_depth=config.decoder_depth,
+            num_heads=config.num_heads,
+        )
+        self.denoiser = DenoiseNet(
+            token_dim=shape.token_dim,
+            condition_width=config.width,
+            width=config.denoiser_width,
+            depth=config.denoiser_depth,
+        )
+
+    def encode_prefix(self, condition: Condition) -> Float[Tensor, "B P H"]:
+        """Turn prompts into prefix tokens; once a prompt."""
+        return self.prefix(*self.condition_tokens(condition))
+
+    def token_conditions(
+        self, prefix: Float[Tensor, "B P H"], tokens: Float[Tensor, "B L D"], masked: Bool[Tensor, "B L"]
+    ) -> Float[Tensor, "N W"]:
+        """Return the DenoiseNet's condition for each masked token, row by row in position order."""
+        return self.denoiser.embed_condition(self.masked_autoencoder(prefix, tokens, masked)[masked])
+
+    def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
+        """Denoise the masked tokens given the prompt and the known ones.
+
+        Batch: `mean`, `std` [B, L, D] of the normalised latents, `image_tokens`, `text_tokens`, `text_mask`.
+        """
+        config = self.config
+        num_tokens, token_dim = batch["mean"].shape[1:]
+        tokens = batch["mean"] + batch["std"] * random.normal(num_tokens, token_dim)
+        num_masked = config.mask_ratio.draw_count(num_tokens, random.shared)
+        masked = mask_last(random.permutation(num_tokens), num_masked)
+        prefix = self.encode_prefix(prompt_of(batch, config, random))
+        conditions = self.token_conditions(prefix, self._corrupt(tokens, random), masked)
+        x_0 = tokens[masked].repeat_interleave(config.noise_draws, dim=0)
+        noise = random.normal(num_masked * config.noise_draws, token_dim).flatten(0, 1)
+        normal = random.normal(num_masked * config.noise_draws).flatten()
+        conditions = conditions.repeat_interleave(config.noise_draws, dim=0)
+        head = config.flow if config.head == "flow" else config.ddpm
+        loss = head.loss(lambda x_t, t: self.denoiser(x_t, t, conditions), x_0, noise, normal).mean()
+        return loss, {"masked_share": torch.tensor(num_masked / num_tokens)}
+
+    def _corrupt(self, tokens: Float[Tensor, "B L D"], random: StepRandom) -> Float[Tensor, "B L D"]:
+        if self.config.known_corruption == 0:
+            return tokens
+        strength = self.config.known_corruption * random.uniform(1, 1)
+        return (1 - strength) * tokens + strength * random.normal(*tokens.shape[1:])
+
+    def save(self, folder: Path, **provenance: Any) -> None:
+        """Write a model folder; provenance (hashes of tokenizer and encoders) goes into its config."""
+        save_model(folder, self, {"model": asdict(self.config), "shape": asdict(self.shape), **provenance})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Generator":
+        """Read a model folder, in evaluation mode."""
+        config = load_config(folder)
+        generator = cls(config_from(config["model"]), TokenShape(**config["shape"]))
+        load_weights(generator, folder)
+        return generator.eval().requires_grad_(False)
+
+
+def config_from(settings: dict[str, Any]) -> GeneratorConfig:
+    """Rebuild the nested settings from JSON."""
+    nested = {
+        "mask_ratio": MaskRatio(**settings["mask_ratio"]),
+        "flow": FlowMatching(**settings["flow"]),
+        "ddpm": Ddpm(**settings["ddpm"]),
+    }
+    return GeneratorConfig(**{**settings, **nested})
+
+
+def prompt_of(batch: dict[str, Tensor], config: GeneratorConfig, random: StepRandom) -> Condition:
+    """Draw for each sample whether it sees its image, its text, both or neither."""
+    draws = random.uniform(3)
+    image_only = draws[:, 0] < config.single_modality
+    text_only = draws[:, 0] > 1 - config.single_modality
+    return Condition(
+        batch["image_tokens"],
+        batch["text_tokens"],
+        batch["text_mask"],
+        has_image=~text_only & (draws[:, 1] >= config.condition_dropout),
+        has_text=~image_only & (draws[:, 2] >= config.condition_dropout),
+    )

@@ -1,0 +1,69 @@
+"""Prefix learning: from condition tokens of any length to P prefix tokens (LTM3D, "Prefix Learning")."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ltm3d.nn.transformer import CrossBlock
+
+# B batch, T condition tokens, C condition channels, P prefix tokens, H width
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Frozen encoders' tokens of a batch of prompts, and which modality is given.
+
+    `has_image` and `has_text` are False where the modality is absent or dropped; its tokens are then never seen.
+    """
+
+    image_tokens: Float[Tensor, "B T_i C_i"]
+    text_tokens: Float[Tensor, "B T_t C_t"]
+    text_mask: Bool[Tensor, "B T_t"]
+    has_image: Bool[Tensor, " B"]
+    has_text: Bool[Tensor, " B"]
+
+    def dropped(self) -> "Condition":
+        """Return the same prompts with both modalities dropped: the null condition of guidance."""
+        nothing = torch.zeros_like(self.has_image)
+        return Condition(self.image_tokens, self.text_tokens, self.text_mask, nothing, nothing)
+
+
+class ConditionTokens(nn.Module):
+    """Bring image and text tokens to one width, with a type embedding each and a learned token for "absent"."""
+
+    def __init__(self, width: int, *, image_width: int, text_width: int) -> None:
+        super().__init__()
+        self.image_projection = nn.Sequential(nn.LayerNorm(image_width), nn.Linear(image_width, width))
+        self.text_projection = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
+        self.image_type = nn.Parameter(torch.randn(width) * 0.02)
+        self.text_type = nn.Parameter(torch.randn(width) * 0.02)
+        self.absent = nn.Parameter(torch.randn(2, width) * 0.02)
+
+    def forward(self, condition: Condition) -> tuple[Float[Tensor, "B T H"], Bool[Tensor, "B T"]]:
+        """Return all tokens and which of them are visible (at least one a row)."""
+        image = self.image_projection(condition.image_tokens) + self.image_type
+        text = self.text_projection(condition.text_tokens) + self.text_type
+        tokens = torch.cat([self.absent.expand(len(image), -1, -1), image, text], dim=1)
+        has_image, has_text = condition.has_image[:, None], condition.has_text[:, None]
+        visible = torch.cat(
+            [~has_image, ~has_text, has_image.expand(-1, image.shape[1]), has_text & condition.text_mask], dim=1
+        )
+        # an image *and* a text leave no "absent" token, but then the image's tokens are there
+        return tokens, visible
+
+
+class PrefixLearner(nn.Module):
+    """P learnable tokens → cross-attention to the condition → feed-forward → prefix tokens."""
+
+    def __init__(self, width: int, *, num_prefix: int, num_heads: int, depth: int = 1) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(num_prefix, width) * 0.02)
+        self.blocks = nn.ModuleList(CrossBlock(width, num_heads=num_heads, context_width=width) for _ in range(depth))
+
+    def forward(self, tokens: Float[Tensor, "B T H"], visible: Bool[Tensor, "B T"]) -> Float[Tensor, "B P H"]:
+        prefix = self.queries.expand(len(tokens), -1, -1)
+        for block in self.blocks:
+            prefix = block(prefix, tokens, visible=visible)
+        return prefix

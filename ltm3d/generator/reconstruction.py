@@ -1,0 +1,101 @@
+"""Latent Token Reconstruction: a direct guess x̂ of all shape tokens from the prompt (LTM3D), trained on its own."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ltm3d.errors import ConfigError
+from ltm3d.generator.model import TokenShape
+from ltm3d.generator.prefix import Condition, ConditionTokens
+from ltm3d.nn.randomness import StepRandom
+from ltm3d.nn.transformer import Block, CrossBlock
+from ltm3d.nn.weights import load_config, load_weights, save_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructorConfig:
+    """Sizes of the reconstruction module.
+
+    Attributes:
+        depth: self-attention layers after the cross-attention (the figure's ×D).
+        single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
+        prompt_dropout: probability that both are dropped, so that x̂ of a null prompt is the mean shape.
+    """
+
+    width: int
+    depth: int
+    num_heads: int
+    single_modality: float = 0.35
+    prompt_dropout: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads:
+            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        if not 0 <= 2 * self.single_modality + self.prompt_dropout <= 1:
+            raise ConfigError(
+                f"single_modality {self.single_modality} and prompt_dropout {self.prompt_dropout}: "
+                "twice the first plus the second must lie in [0, 1]"
+            )
+
+
+class Reconstructor(nn.Module):
+    """L learnable tokens → cross-attention to the condition → self-attention × depth → x̂ (normalised tokens)."""
+
+    def __init__(self, config: ReconstructorConfig, shape: TokenShape) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = shape
+        self.condition_tokens = ConditionTokens(
+            config.width, image_width=shape.image_width, text_width=shape.text_width
+        )
+        self.queries = nn.Parameter(torch.randn(shape.num_tokens, config.width) * 0.02)
+        self.to_condition = CrossBlock(config.width, num_heads=config.num_heads, context_width=config.width)
+        self.blocks = nn.ModuleList(Block(config.width, num_heads=config.num_heads) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.to_tokens = nn.Linear(config.width, shape.token_dim)
+
+    def forward(self, condition: Condition) -> Float[Tensor, "B L D"]:
+        tokens, visible = self.condition_tokens(condition)
+        x = self.to_condition(self.queries.expand(len(tokens), -1, -1), tokens, visible=visible)
+        for block in self.blocks:
+            x = block(x)
+        return self.to_tokens(self.norm(x))
+
+    def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
+        """Regress the posterior's mean in smooth L1.
+
+        Batch: `mean` [B, L, D] of the normalised latents, `image_tokens`, `text_tokens`, `text_mask`.
+        """
+        config = self.config
+        draw = random.uniform(1)[:, 0]
+        dropped = draw < config.prompt_dropout
+        image_only = ~dropped & (draw < config.prompt_dropout + config.single_modality)
+        text_only = draw > 1 - config.single_modality
+        condition = Condition(
+            batch["image_tokens"],
+            batch["text_tokens"],
+            batch["text_mask"],
+            has_image=~dropped & ~text_only,
+            has_text=~dropped & ~image_only,
+        )
+        predicted = self(condition)
+        loss = F.smooth_l1_loss(predicted, batch["mean"])
+        variance = batch["mean"].var(unbiased=False).clamp(min=1e-8)
+        return loss, {"explained": 1 - F.mse_loss(predicted, batch["mean"]) / variance}
+
+    def save(self, folder: Path, **provenance: Any) -> None:
+        """Write a model folder; provenance (hashes of tokenizer and encoders) goes into its config."""
+        save_model(folder, self, {"model": asdict(self.config), "shape": asdict(self.shape), **provenance})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Reconstructor":
+        """Read a model folder, in evaluation mode."""
+        config = load_config(folder)
+        reconstructor = cls(ReconstructorConfig(**config["model"]), TokenShape(**config["shape"]))
+        load_weights(reconstructor, folder)
+        return reconstructor.eval().requires_grad_(False)

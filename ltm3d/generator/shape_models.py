@@ -1,0 +1,65 @@
+"""The three trained parts that turn condition tokens into a shape: tokenizer, reconstruction module, generator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ltm3d.errors import ModelError
+from ltm3d.generator.model import Generator
+from ltm3d.generator.prefix import Condition
+from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.sampling import OnStep, SamplingConfig, sample_tokens
+from ltm3d.nn.weights import load_config, weights_hash
+from ltm3d.tokenizers.sdf import SdfTokenizer
+
+# B batch, L tokens, D token channels
+
+
+@dataclass(frozen=True)
+class ShapeModels:
+    """Frozen models that were trained on one another's tokens; made by `ShapeModels.load`."""
+
+    tokenizer: SdfTokenizer
+    reconstructor: Reconstructor
+    generator: Generator
+
+    @classmethod
+    def load(cls, *, tokenizer: Path, reconstructor: Path, generator: Path) -> "ShapeModels":
+        """Read three model folders.
+
+        Raises:
+            ModelError: a folder holds no model, or was trained on another tokenizer's tokens.
+        """
+        expected = weights_hash(tokenizer)
+        for folder in (reconstructor, generator):
+            found = load_config(folder).get("tokenizer_hash")
+            if found != expected:
+                raise ModelError(
+                    f"{folder} was trained on tokens of tokenizer {found}, {tokenizer} is {expected}; "
+                    "retrain it (dvc repro)"
+                )
+        return cls(SdfTokenizer.load(tokenizer), Reconstructor.load(reconstructor), Generator.load(generator))
+
+    @torch.no_grad()
+    def reconstruct(self, condition: Condition) -> Float[Tensor, "B L D"]:
+        """Guess the normalised tokens at once: x̂."""
+        return self.reconstructor(condition)
+
+    def generate(
+        self,
+        condition: Condition,
+        *,
+        seeds: Sequence[int],
+        config: SamplingConfig,
+        on_step: OnStep | None = None,
+    ) -> Float[Tensor, "B L D"]:
+        """Generate tokens, not normalised: ready to decode."""
+        reconstructed = None if config.alpha_schedule == "off" else self.reconstruct(condition)
+        tokens = sample_tokens(
+            self.generator, condition, config=config, seeds=seeds, reconstructed=reconstructed, on_step=on_step
+        )
+        return self.tokenizer.denormalize(tokens)

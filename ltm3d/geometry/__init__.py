@@ -1,0 +1,1 @@
+"""Meshes in numpy: load, clean, normalise, sample, measure distance, extract, write."""

@@ -1,0 +1,81 @@
+"""One make of mesh out of many: welded, without faces that are none."""
+
+import hashlib
+
+import numpy as np
+
+from ltm3d.errors import AssetError
+from ltm3d.geometry.mesh import Mesh, face_areas, position_ids
+from ltm3d.geometry.normalize import normalize
+
+WELD_TOLERANCE = 1e-6  # of the longest side
+_SIGNATURE_STEPS = 1024  # along the longest side
+_MIN_AREA = 1e-14  # of the longest side squared
+
+
+def clean_mesh(mesh: Mesh) -> Mesh:
+    """Weld vertices by position and colour; drop degenerate and doubled faces and unused vertices.
+
+    Vertices closer than a millionth of the longest side get the very same position. Of these, only those of one colour
+    become one vertex, so that edges between colours stay sharp: for the surface's topology, compare positions.
+
+    Raises:
+        AssetError: `no_surface`, `non_finite`.
+    """
+    if not len(mesh.faces):
+        raise AssetError("no_surface", "no faces")
+    used = np.unique(mesh.faces)
+    points = mesh.vertices[used].astype(np.float64)
+    if not np.isfinite(points).all():
+        raise AssetError("non_finite", "NaN or infinite coordinates")
+    low = points.min(axis=0)
+    extent = float(np.ptp(points, axis=0).max())
+    if extent <= 0:
+        raise AssetError("no_surface", "all vertices lie on one point")
+    vertices = np.zeros_like(mesh.vertices)
+    cells = np.rint((points - low) / (extent * WELD_TOLERANCE)).astype(np.int64)
+    _, first, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    vertices[used] = mesh.vertices[used][first[cell.reshape(-1)]]
+    faces = _drop_faces(Mesh(vertices, mesh.faces), extent)
+    if not len(faces):
+        raise AssetError("no_surface", "no face has an area")
+    return _merge_equal(Mesh(vertices, faces, mesh.vertex_colors))
+
+
+def geometry_signature(mesh: Mesh) -> str:
+    """Return a hash that depends on the normalised surface, not on the order, colours or winding of its parts.
+
+    Corners are rounded to a 1,024th of the longest side, so a copy written with fewer digits has, as a rule, the same.
+    """
+    normalized, _ = normalize(clean_mesh(mesh))
+    cells = np.rint((normalized.vertices.astype(np.float64) + 1) * (_SIGNATURE_STEPS / 2)).astype(np.int64)
+    codes = (cells[:, 0] * 2048 + cells[:, 1]) * 2048 + cells[:, 2]
+    triangles = np.unique(np.sort(codes[normalized.faces], axis=1), axis=0)
+    return hashlib.sha256(triangles.astype("<i8").tobytes()).hexdigest()
+
+
+def _drop_faces(mesh: Mesh, extent: float) -> np.ndarray:
+    """Return the faces with an area, each set of three positions once, in their old order."""
+    corners = np.sort(position_ids(mesh)[mesh.faces], axis=1)
+    _, first = np.unique(corners, axis=0, return_index=True)
+    once = np.zeros(len(corners), dtype=bool)
+    once[first] = True
+    return mesh.faces[once & (face_areas(mesh) > _MIN_AREA * extent**2)]
+
+
+def _merge_equal(mesh: Mesh) -> Mesh:
+    """Merge vertices of the same position and colour, and drop those that no face uses; order of first use."""
+    key = position_ids(mesh)[:, None]
+    if mesh.vertex_colors is not None:
+        key = np.concatenate([key, mesh.vertex_colors.astype(np.int64)], axis=1)
+    _, group = np.unique(key, axis=0, return_inverse=True)
+    corners = group.reshape(-1)[mesh.faces].reshape(-1)
+    _, first, renamed = np.unique(corners, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    source = mesh.faces.reshape(-1)[np.sort(first)]
+    return Mesh(
+        vertices=mesh.vertices[source],
+        faces=rank[renamed.reshape(-1)].reshape(-1, 3),
+        vertex_colors=None if mesh.vertex_colors is None else mesh.vertex_colors[source],
+    )

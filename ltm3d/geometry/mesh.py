@@ -1,0 +1,95 @@
+"""The mesh record that every part of the project hands on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles with optional colours, in whatever frame the maker says.
+
+    Attributes:
+        vertices: float32 [N, 3].
+        faces: int64 [F, 3], counter-clockwise seen from outside where the mesh is oriented at all.
+        vertex_colors: uint8 sRGB [N, 3] or None.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    vertex_colors: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        vertices = np.ascontiguousarray(self.vertices, dtype=np.float32)
+        faces = np.ascontiguousarray(self.faces, dtype=np.int64)
+        if vertices.ndim != 2 or vertices.shape[1] != 3:
+            raise ValueError(f"vertices have the shape {vertices.shape}; expected [N, 3]")
+        if faces.ndim != 2 or faces.shape[1] != 3:
+            raise ValueError(f"faces have the shape {faces.shape}; expected [F, 3]")
+        if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
+            raise ValueError(f"faces name vertices {faces.min()} to {faces.max()}; the mesh has {len(vertices)}")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+        if self.vertex_colors is None:
+            return
+        colors = np.ascontiguousarray(self.vertex_colors, dtype=np.uint8)
+        if colors.shape != vertices.shape:
+            raise ValueError(f"vertex_colors have the shape {colors.shape}; expected {vertices.shape}")
+        object.__setattr__(self, "vertex_colors", colors)
+
+    @property
+    def triangles(self) -> np.ndarray:
+        """Corner positions, float32 [F, 3, 3]."""
+        return self.vertices[self.faces]
+
+
+def face_cross(mesh: Mesh) -> np.ndarray:
+    """Return each face's cross product, float64 [F, 3]: direction = normal, length = twice the area."""
+    corners = mesh.vertices.astype(np.float64)[mesh.faces]
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
+def face_areas(mesh: Mesh) -> np.ndarray:
+    """Return the area of each face, float64 [F]."""
+    return np.linalg.norm(face_cross(mesh), axis=1) / 2
+
+
+def concatenate(meshes: list[Mesh]) -> Mesh:
+    """Put several meshes into one; parts without colours are grey where another part has some."""
+    colored = any(mesh.vertex_colors is not None for mesh in meshes)
+    offsets = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
+    colors = [np.full(m.vertices.shape, 128, np.uint8) if m.vertex_colors is None else m.vertex_colors for m in meshes]
+    return Mesh(
+        vertices=np.concatenate([mesh.vertices for mesh in meshes]),
+        faces=np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]),
+        vertex_colors=np.concatenate(colors) if colored else None,
+    )
+
+
+def position_ids(mesh: Mesh) -> np.ndarray:
+    """Return a number for each vertex [N], equal where positions are equal to the last bit."""
+    _, ids = np.unique(mesh.vertices + np.float32(0), axis=0, return_inverse=True)  # + 0: one zero only
+    return ids.reshape(-1)
+
+
+def edge_balance(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each edge between two positions how many faces use it, and how many more run it up than down."""
+    faces = position_ids(mesh)[mesh.faces]
+    tail, head = faces.reshape(-1), faces[:, [1, 2, 0]].reshape(-1)
+    key = np.minimum(tail, head) * len(mesh.vertices) + np.maximum(tail, head)
+    _, edge = np.unique(key, return_inverse=True)
+    edge = edge.reshape(-1)
+    return np.bincount(edge), np.bincount(edge, weights=np.sign(head - tail)).astype(np.int64)
+
+
+def is_watertight(mesh: Mesh) -> bool:
+    """Say whether every edge, by position, belongs to exactly two faces that run it in opposite directions."""
+    if not len(mesh.faces):
+        return False
+    count, balance = edge_balance(mesh)
+    return bool((count == 2).all() and not balance.any())
+
+
+def has_no_boundary(mesh: Mesh) -> bool:
+    """Say whether every edge is run equally often both ways, so that winding numbers are whole; parts may overlap."""
+    return not edge_balance(mesh)[1].any()

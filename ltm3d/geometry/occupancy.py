@@ -1,0 +1,136 @@
+"""Enclosed or not: a narrow band of voxels around the triangles, flooded from the border."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import ndimage
+
+from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.raycasting import RayScene
+
+BAND, OUTSIDE, ENCLOSED = 0, 1, 2
+_PADDING = 3  # free voxels around the mesh
+_SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_mark`)
+_STEPS = 96  # half voxels that a ray may run to find a free voxel
+
+
+class FloodFill:
+    """Labels of the voxels over a mesh's bounding box, and of any point.
+
+    Voxels that the surface may touch form the band; free voxels joined to the border are outside, the other free ones
+    enclosed. Gaps narrower than about two voxels count as closed. The winding of faces plays no part.
+
+    Args:
+        resolution: voxels along the longest side of the bounding box.
+    """
+
+    def __init__(self, mesh: Mesh, scene: RayScene, *, resolution: int) -> None:
+        used = mesh.vertices[np.unique(mesh.faces)]
+        low, high = used.min(axis=0), used.max(axis=0)
+        self.voxel = float((high - low).max()) / resolution
+        shape = np.ceil((high - low) / self.voxel).astype(np.int64) + 2 * _PADDING
+        self.origin = ((low + high) / 2 - shape * self.voxel / 2).astype(np.float32)
+        free = np.ones(shape, dtype=bool)
+        _mark(free, (mesh.triangles - self.origin) / np.float32(self.voxel))
+        regions, _ = ndimage.label(free)
+        self.labels = np.where(free, np.uint8(ENCLOSED), np.uint8(BAND))
+        self.labels[regions == regions[0, 0, 0]] = OUTSIDE  # the padding is one region
+        self._scene = scene
+
+    def lookup(self, points: np.ndarray) -> np.ndarray:
+        """Return the label uint8 of the voxel of each of the points [..., 3]."""
+        cells = np.floor((points - self.origin) / np.float32(self.voxel)).astype(np.int64)
+        shape = np.array(self.labels.shape)
+        beyond = ((cells < 0) | (cells >= shape)).any(axis=-1)
+        cells[beyond] = 0
+        labels = self.labels[cells[..., 0], cells[..., 1], cells[..., 2]]
+        labels[beyond] = OUTSIDE
+        return labels
+
+    def classify(self, points: np.ndarray, away: np.ndarray) -> np.ndarray:
+        """Label points [Q, 3]: a point of the band takes the label of a free voxel it sees.
+
+        What sees none stays BAND: it lies in a part, or in a gap, thinner than the band.
+
+        Args:
+            away: unit direction from the closest surface point to each point [Q, 3]; looked along first.
+        """
+        labels = self.lookup(points)
+        band = np.flatnonzero(labels == BAND)
+        if len(band):
+            labels[band] = self._look(points[band], away[band][:, None], steps=8)[:, 0]
+        band = np.flatnonzero(labels == BAND)
+        if len(band):
+            directions = np.broadcast_to(_DIRECTIONS, (len(band), *_DIRECTIONS.shape))
+            seen = self._look(points[band], directions, steps=_STEPS)
+            outside, enclosed = (seen == OUTSIDE).sum(axis=1), (seen == ENCLOSED).sum(axis=1)
+            vote = np.where(outside >= enclosed, OUTSIDE, ENCLOSED)
+            labels[band] = np.where(outside + enclosed > 0, vote, BAND)
+        return labels
+
+    def _look(self, points: np.ndarray, directions: np.ndarray, *, steps: int) -> np.ndarray:
+        """Return the label of the first free voxel on each ray before it meets the surface, or BAND; [Q, D]."""
+        clear = self._scene.cast(points[:, None], directions).distance
+        labels = np.zeros(clear.shape, np.uint8)
+        open_rays = np.argwhere(clear > self.voxel / 2)
+        for step in range(1, steps + 1):
+            reach = step * self.voxel / 2
+            query, ray = open_rays[clear[open_rays[:, 0], open_rays[:, 1]] > reach].T
+            if not len(query):
+                break
+            found = self.lookup(points[query] + np.float32(reach) * directions[query, ray])
+            labels[query, ray] = found
+            open_rays = np.stack([query, ray], axis=1)[found == BAND]
+        return labels
+
+
+def _mark(free: np.ndarray, triangles: np.ndarray) -> None:
+    """Clear the voxels around the surface; triangles [F, 3, 3] in voxel units.
+
+    Each triangle is sampled so that no point of it is farther than half a voxel from a sample, and a sample clears the
+    eight voxels whose centres surround it: of two face neighbours with the surface between their centres, one is
+    cleared at least, so the flood cannot pass.
+    """
+    for part in np.array_split(triangles, max(1, len(triangles) // 100_000)):
+        for samples in _sample_rows(part):
+            corner = np.floor(samples - 0.5).astype(np.int32)
+            flat = np.unique(np.ravel_multi_index((corner[:, 0], corner[:, 1], corner[:, 2]), free.shape))
+            plane, row = free.shape[1] * free.shape[2], free.shape[2]
+            cells = free.reshape(-1)
+            for shift in (0, 1, row, row + 1, plane, plane + 1, plane + row, plane + row + 1):
+                cells[flat + shift] = False
+
+
+def _sample_rows(triangles: np.ndarray, limit: int = 2_000_000) -> Iterator[np.ndarray]:
+    """Yield samples [S, 3] of triangles [F, 3, 3], on rows parallel to the longest edge, `_SPACING` apart."""
+    edges = np.roll(triangles, -1, axis=1) - triangles
+    length = np.linalg.norm(edges, axis=2)
+    longest = length.argmax(axis=1)
+    pick = np.arange(len(triangles))
+    a = triangles[pick, longest]
+    along = edges[pick, longest]
+    to_apex = triangles[pick, (longest + 2) % 3] - a
+    base = np.maximum(length[pick, longest], 1e-12)
+    height = np.linalg.norm(np.cross(along, to_apex), axis=1) / base
+    num_rows = np.ceil(height / _SPACING).astype(np.int64) + 1
+    triangle = np.repeat(pick, num_rows)
+    first = np.cumsum(num_rows) - num_rows
+    share = (np.arange(len(triangle)) - first[triangle]) / np.maximum(num_rows[triangle] - 1, 1)  # 0 base, 1 apex
+    share = share.astype(np.float32)
+    counts = np.ceil(base[triangle] * (1 - share) / _SPACING).astype(np.int64) + 1
+    start = a[triangle] + share[:, None] * to_apex[triangle]
+    step = along[triangle] * ((1 - share) / np.maximum(counts - 1, 1))[:, None]
+    for chunk in np.array_split(np.arange(len(counts)), int(counts.sum() // limit) + 1):
+        row = np.repeat(chunk, counts[chunk])
+        before = np.cumsum(counts[chunk]) - counts[chunk]
+        place = np.arange(len(row)) - np.repeat(before, counts[chunk])
+        yield start[row] + place[:, None].astype(np.float32) * step[row]
+
+
+def _fan() -> np.ndarray:
+    grid = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = grid[np.any(grid != 0, axis=1)] + np.array([0.013, 0.029, -0.021])  # off the axes: few edge-on hits
+    return (grid / np.linalg.norm(grid, axis=1, keepdims=True)).astype(np.float32)
+
+
+_DIRECTIONS = _fan()  # [26, 3]

@@ -1,0 +1,46 @@
+"""Multi-head attention with normalised queries and keys."""
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+# B batch, N queries, M keys, H hidden width, C width of the keys' source
+
+
+class Attention(nn.Module):
+    """Attend from x to a context (to x itself where none is given).
+
+    softmax(RMS(Wq x) RMS(Wk y)ᵀ / √d) Wv y, per head, then Wo. Normalising queries and keys
+    keeps the logits bounded (Dehghani et al. 2023, "QK-norm").
+    """
+
+    def __init__(self, width: int, *, num_heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        assert width % num_heads == 0, f"width {width} is not a multiple of num_heads {num_heads}"
+        self.num_heads = num_heads
+        context_width = width if context_width is None else context_width
+        self.to_query = nn.Linear(width, width, bias=False)
+        self.to_key = nn.Linear(context_width, width, bias=False)
+        self.to_value = nn.Linear(context_width, width, bias=False)
+        self.query_norm = nn.RMSNorm(width // num_heads)
+        self.key_norm = nn.RMSNorm(width // num_heads)
+        self.to_out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N H"],
+        context: Float[Tensor, "B M C"] | None = None,
+        *,
+        visible: Bool[Tensor, "B M"] | None = None,
+    ) -> Float[Tensor, "B N H"]:
+        """Attend; keys where `visible` is False are left out."""
+        context = x if context is None else context
+        query = self.query_norm(self._heads(self.to_query(x)))
+        key = self.key_norm(self._heads(self.to_key(context)))
+        value = self._heads(self.to_value(context))
+        attention_mask = None if visible is None else visible[:, None, None, :]
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
+        return self.to_out(out.transpose(1, 2).flatten(2))  # [B heads N d] -> [B N H]
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # [B N H] -> [B heads N d]

@@ -1,0 +1,52 @@
+"""Pre-norm transformer blocks."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ltm3d.nn.attention import Attention
+
+
+class FeedForward(nn.Sequential):
+    """Two linear layers around a GELU."""
+
+    def __init__(self, width: int, *, expansion: int = 4) -> None:
+        super().__init__(
+            nn.Linear(width, expansion * width), nn.GELU(approximate="tanh"), nn.Linear(expansion * width, width)
+        )
+
+
+class Block(nn.Module):
+    """Self-attention and feed-forward, each x + f(norm(x))."""
+
+    def __init__(self, width: int, *, num_heads: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, num_heads=num_heads)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+
+    def forward(self, x: Float[Tensor, "B N H"]) -> Float[Tensor, "B N H"]:
+        x = x + self.attention(self.attention_norm(x))
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class CrossBlock(nn.Module):
+    """Cross-attention to a context and feed-forward, each x + f(norm(x))."""
+
+    def __init__(self, width: int, *, num_heads: int, context_width: int) -> None:
+        super().__init__()
+        self.query_norm = nn.LayerNorm(width)
+        self.context_norm = nn.LayerNorm(context_width)
+        self.attention = Attention(width, num_heads=num_heads, context_width=context_width)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N H"],
+        context: Float[Tensor, "B M C"],
+        *,
+        visible: Bool[Tensor, "B M"] | None = None,
+    ) -> Float[Tensor, "B N H"]:
+        x = x + self.attention(self.query_norm(x), self.context_norm(context), visible=visible)
+        return x + self.feed_forward(self.feed_forward_norm(x))

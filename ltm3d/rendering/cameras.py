@@ -1,0 +1,124 @@
+"""Where pictures are taken from.
+
+A camera is a camera-to-world matrix [4, 4] with OpenGL axes: x right, y up, looking along -z. Azimuth 0 looks at the
+object's front (+z) and grows towards +x; elevation is above the horizon.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ltm3d.errors import ConfigError
+from ltm3d.geometry.mesh import Mesh
+
+CANONICAL_AZIMUTH = 30.0
+CANONICAL_ELEVATION = 20.0
+CORNER_RADIUS = 0.95 * math.sqrt(3)  # of the sphere around the normalised frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewConfig:
+    """How the views of one object are taken.
+
+    Attributes:
+        elevation_range, azimuth_jitter, field_of_view: degrees; the field of view is the whole picture's.
+        fill: share of the picture that the object's longer side fills, 0 = the whole frame's sphere always fits.
+        supersample: rays a pixel along one axis.
+        sky, headlight: strengths of the diffuse lights, one from above and one beside the camera.
+    """
+
+    num_views: int = 6
+    resolution: int = 128
+    elevation_range: tuple[float, float] = (5.0, 35.0)
+    azimuth_jitter: float = 20.0
+    field_of_view: float = 30.0
+    fill: float = 0.9
+    supersample: int = 2
+    sky: float = 0.35
+    headlight: float = 0.75
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "elevation_range", tuple(self.elevation_range))
+        low, high = self.elevation_range
+        checks = (
+            (self.num_views >= 1, "num_views", self.num_views, "at least 1"),
+            (8 <= self.resolution <= 4096, "resolution", self.resolution, "8 to 4096"),
+            (-90 < low <= high < 90, "elevation_range", (low, high), "[low, high] within -90 to 90 degrees"),
+            (0 <= self.azimuth_jitter <= 180, "azimuth_jitter", self.azimuth_jitter, "0 to 180 degrees"),
+            (5 <= self.field_of_view <= 120, "field_of_view", self.field_of_view, "5 to 120 degrees"),
+            (0 <= self.fill <= 1, "fill", self.fill, "0 to 1"),
+            (1 <= self.supersample <= 8, "supersample", self.supersample, "1 to 8"),
+            (self.sky >= 0 and self.headlight >= 0, "sky, headlight", (self.sky, self.headlight), "not negative"),
+        )
+        for holds, name, value, limit in checks:
+            if not holds:
+                raise ConfigError(f"{name} {value} is out of range; use {limit}")
+
+    @property
+    def half_tangent(self) -> float:
+        """Half the picture's width at distance 1."""
+        return math.tan(math.radians(self.field_of_view) / 2)
+
+
+def orbit_camera(azimuth: float, elevation: float, distance: float) -> np.ndarray:
+    """Return the camera [4, 4] that looks at the origin from these angles, degrees, and distance."""
+    a, e = math.radians(azimuth), math.radians(elevation)
+    back = np.array([math.sin(a) * math.cos(e), math.sin(e), math.cos(a) * math.cos(e)])
+    right = np.array([math.cos(a), 0.0, -math.sin(a)])
+    camera = np.eye(4)
+    camera[:3, 0], camera[:3, 1], camera[:3, 2] = right, np.cross(back, right), back
+    camera[:3, 3] = back * distance
+    return camera.astype(np.float32)
+
+
+def orbit_distance(config: ViewConfig) -> float:
+    """Return the distance at which the sphere around the whole frame fits the picture."""
+    return CORNER_RADIUS / math.sin(math.radians(config.field_of_view) / 2)
+
+
+def view_cameras(config: ViewConfig, seed_key: object, mesh: Mesh | None = None) -> np.ndarray:
+    """Return the cameras of one object's views, float32 [V, 4, 4].
+
+    The first is the canonical three-quarter front view; the others share out the circle, with jitter.
+
+    Args:
+        seed_key: what the jitter depends on, e.g. (seed, uid); the text of it counts.
+        mesh: where given, and `config.fill` > 0, each camera is moved until this mesh fills the picture.
+    """
+    digest = hashlib.sha256(repr(seed_key).encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+    distance = orbit_distance(config)
+    cameras = [orbit_camera(CANONICAL_AZIMUTH, CANONICAL_ELEVATION, distance)]
+    for view in range(1, config.num_views):
+        azimuth = CANONICAL_AZIMUTH + 360 * view / config.num_views
+        jitter = rng.uniform(-config.azimuth_jitter, config.azimuth_jitter)
+        cameras.append(orbit_camera(azimuth + jitter, rng.uniform(*config.elevation_range), distance))
+    stacked = np.stack(cameras)
+    return stacked if mesh is None else fit_cameras(stacked, mesh, config=config)
+
+
+def fit_cameras(cameras: np.ndarray, mesh: Mesh, *, config: ViewConfig) -> np.ndarray:
+    """Move cameras [V, 4, 4], without turning them, until the mesh is centred and its longer side fills the picture.
+
+    The share is `config.fill`; with 0 the cameras are returned as they are.
+    """
+    points = mesh.vertices[np.unique(mesh.faces)].astype(np.float64)
+    if config.fill == 0 or not len(points):
+        return cameras
+    moved = cameras.astype(np.float64)
+    reach = config.fill * config.half_tangent
+    for camera in moved:
+        seen = points @ camera[:3, :3]  # rotation only: x right, y up, -z = depth
+        center = (seen.min(axis=0) + seen.max(axis=0)) / 2
+        offset = seen - center
+        # With the eye at (x, y, d) a point spans |p - (x, y)| <= reach * (d - p_z) on both axes: solve for the
+        # smallest d for which the four sides' planes leave room for an (x, y).
+        slack = offset[:, :2] + reach * offset[:, 2:]
+        opposite = -offset[:, :2] + reach * offset[:, 2:]
+        high, low = slack.max(axis=0), opposite.max(axis=0)  # high - e <= reach d, low + e <= reach d
+        distance = float(((high + low) / 2).max()) / reach
+        eye = center + np.array([*((high - low) / 2), max(distance, float(offset[:, 2].max()) + 1e-3)])
+        camera[:3, 3] = camera[:3, :3] @ eye
+    return moved.astype(np.float32)

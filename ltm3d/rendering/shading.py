@@ -1,0 +1,73 @@
+"""Normals that look smooth, and diffuse light."""
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ltm3d.geometry.mesh import Mesh, face_cross, position_ids
+
+CREASE_COSINE = 0.77  # edges sharper than 40 degrees stay sharp
+KEY_DIRECTION = np.array([-0.45, 0.5, 0.74], np.float32)  # of the headlight in camera axes: above, a little left
+
+
+def corner_normals(mesh: Mesh) -> np.ndarray:
+    """Return a unit normal for each corner of each face, float32 [F, 3, 3], smooth except over creases.
+
+    Corners that meet at a vertex share a normal where a chain of faces joins them over edges flatter than the crease.
+    """
+    cross = face_cross(mesh)
+    normals = cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-30)
+    faces = position_ids(mesh)[mesh.faces]  # whatever the seams of colour
+    num_corners = faces.size
+    start = np.arange(num_corners).reshape(-1, 3)  # corner index [F, 3]; edge k runs from corner k to corner k + 1
+    end = start[:, [1, 2, 0]]
+    tail, head = faces.reshape(-1), faces[:, [1, 2, 0]].reshape(-1)
+    key = np.minimum(tail, head) * (int(faces.max(initial=0)) + 1) + np.maximum(tail, head)
+    order = np.argsort(key, kind="stable")
+    first, second = order[:-1], order[1:]
+    cosine = np.einsum("ex,ex->e", normals[first // 3], normals[second // 3])
+    joined = (key[first] == key[second]) & (cosine > CREASE_COSINE)
+    first, second = first[joined], second[joined]
+    begin, finish = start.reshape(-1), end.reshape(-1)
+    same = tail[first] == tail[second]  # both faces run the edge the same way only where their winding differs
+    rows = np.concatenate([begin[first], finish[first]])
+    columns = np.concatenate(
+        [np.where(same, begin[second], finish[second]), np.where(same, finish[second], begin[second])]
+    )
+    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(num_corners, num_corners))
+    _, group = connected_components(graph, directed=False)
+    total = np.stack([np.bincount(group, weights=np.repeat(cross[:, x], 3)) for x in range(3)], axis=1)
+    unit = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
+    return unit[group].reshape(-1, 3, 3).astype(np.float32)
+
+
+def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
+    """Return linear light, float32 in [0, 1], for uint8 sRGB."""
+    return _TO_LINEAR[colors]
+
+
+def linear_to_srgb(light: np.ndarray) -> np.ndarray:
+    """Return uint8 sRGB for linear light; what is above 1 is cut."""
+    return _TO_SRGB[(np.clip(light, 0, 1) * (len(_TO_SRGB) - 1) + 0.5).astype(np.int32)]
+
+
+def diffuse_light(normals: np.ndarray, rotation: np.ndarray, *, sky: float, headlight: float) -> np.ndarray:
+    """Return the light [P] that falls on surfaces with these world normals [P, 3], all facing the camera.
+
+    Args:
+        rotation: camera-to-world rotation [3, 3]; the headlight stands beside the camera.
+    """
+    key = rotation @ (KEY_DIRECTION / np.linalg.norm(KEY_DIRECTION))
+    return sky * (0.5 + 0.5 * normals[:, 1]) + headlight * np.maximum(normals @ key, 0)
+
+
+def _curve(x: np.ndarray) -> np.ndarray:
+    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+def _inverse_curve(x: np.ndarray) -> np.ndarray:
+    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+
+
+_TO_LINEAR = _inverse_curve(np.arange(256) / 255).astype(np.float32)
+_TO_SRGB = np.rint(_curve(np.linspace(0, 1, 8192)) * 255).astype(np.uint8)

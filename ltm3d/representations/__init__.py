@@ -1,0 +1,1 @@
+"""Mesh → training target, one file a representation."""

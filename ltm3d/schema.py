@@ -1,0 +1,114 @@
+"""Every table and shard between stages: fields, dtypes, shapes and units.
+
+Letters: S surface points, Q queries, V views, H W pixels, N vertices, F faces, L tokens, D channels,
+T condition tokens, C condition channels. A field's first axis, the asset, is not written.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One array of a shard, first axis = asset.
+
+    A ragged field has its own first-axis length for each asset; it is stored end to end,
+    with an offsets table beside it.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    unit: str
+    ragged: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectRecord:
+    """What is known of one object, whatever its source. It travels unchanged through all stages.
+
+    Attributes:
+        uid: identifier, the same in all stages; letters, digits, `-` and `_` only.
+        source: the source's name (`procedural`, `objaverse`, `shapenet`, `folder`).
+        main_file: the mesh file inside the asset's archive, e.g. `model.glb`.
+        category: one word or a short phrase in lower case; empty if unknown.
+        caption: a full English text prompt.
+        split: `train`, `val` or `test` where the source has an official split, else empty.
+        up, front: axes of the source's frame, one of `+x -x +y -y +z -z`.
+        attributes: nameable properties (procedural source: the ones the caption may speak of).
+        parameters: the numbers the object was made from (procedural source).
+    """
+
+    uid: str
+    source: str
+    main_file: str
+    name: str = ""
+    category: str = ""
+    caption: str = ""
+    licence: str = ""
+    attribution: str = ""
+    split: str = ""
+    up: str = "+y"
+    front: str = "+z"
+    attributes: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+SPLITS = ("train", "val", "test")
+
+REASONS = {
+    "fetch_error": "the source could not give the asset's bytes",
+    "parse_error": "the file is not a mesh file, or a broken one",
+    "unsupported_compression": "Draco or meshopt data without a decoder installed",
+    "unsafe_reference": "the file refers to something outside its own folder",
+    "no_surface": "no triangles, or triangles without area",
+    "non_finite": "NaN or infinite coordinates",
+    "too_large": "more bytes, faces or pixels than the limit",
+    "timeout": "took longer than the limit",
+    "out_of_memory": "took more memory than the limit",
+    "crash": "native code ended the process; the signal's name follows",
+    "duplicate": "same bytes or same geometry as another asset, which is kept",
+    "licence": "the licence is not among those asked for",
+    "empty_decode": "the decoded field has no zero crossing",
+    "failed": "an unexpected error in our own code; the detail names it",
+}
+
+RAW = (Field(name="archive", dtype="uint8", shape=("bytes",), unit="zip archive of the asset's own files", ragged=True),)
+
+MESHES = (
+    Field(name="vertices", dtype="float32", shape=("N", 3), unit="normalised frame", ragged=True),
+    Field(name="faces", dtype="int64", shape=("F", 3), unit="index of a vertex of the same asset", ragged=True),
+    Field(name="vertex_colors", dtype="uint8", shape=("N", 3), unit="sRGB", ragged=True),
+)
+
+VIEWS = (
+    Field(name="images", dtype="uint8", shape=("V", "H", "W", 4), unit="sRGB, straight alpha"),
+    Field(name="depth", dtype="float16", shape=("V", "H", "W"), unit="distance along the optical axis, 0 = background"),
+    Field(name="normals", dtype="int8", shape=("V", "H", "W", 3), unit="world frame, x 127"),
+    Field(name="cameras", dtype="float32", shape=("V", 4, 4), unit="camera to world, OpenGL axes"),
+)
+
+SDF_TARGETS = (
+    Field(name="surface", dtype="float16", shape=("S", 6), unit="position in the normalised frame, unit normal"),
+    Field(name="volume", dtype="float16", shape=("Q", 4), unit="uniform query in [-1, 1]^3 and its distance, negative inside"),
+    Field(name="near", dtype="float16", shape=("Q", 4), unit="query near the surface and its distance, negative inside"),
+)
+
+CONDITIONS = (
+    Field(name="image_tokens", dtype="float16", shape=("V", "T_image", "C_image"), unit="frozen image encoder's states"),
+    Field(name="text_tokens", dtype="float16", shape=("T_text", "C_text"), unit="frozen text encoder's states"),
+    Field(name="text_mask", dtype="bool", shape=("T_text",), unit="True = a real token"),
+    Field(name="image_embedding", dtype="float32", shape=("V", "E"), unit="unit norm, shared space with text where the model has one"),
+    Field(name="text_embedding", dtype="float32", shape=("E",), unit="unit norm"),
+)
+
+TOKENS = (
+    Field(name="mean", dtype="float32", shape=("L", "D"), unit="posterior mean, not normalised"),
+    Field(name="std", dtype="float32", shape=("L", "D"), unit="posterior standard deviation"),
+)
+
+SAMPLES = (
+    Field(name="vertices", dtype="float32", shape=("N", 3), unit="normalised frame", ragged=True),
+    Field(name="faces", dtype="int64", shape=("F", 3), unit="index of a vertex of the same sample", ragged=True),
+    Field(name="tokens", dtype="float32", shape=("L", "D"), unit="generated latent tokens, not normalised"),
+)

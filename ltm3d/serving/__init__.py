@@ -1,0 +1,1 @@
+"""The model as others load it, and the pages that show shapes."""

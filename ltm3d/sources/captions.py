@@ -1,0 +1,93 @@
+"""Captions of objects: files of id → caption, and the form of a prompt."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+from ltm3d.errors import SourceError
+
+ID_COLUMNS = ("id", "uid", "object_id", "modelid", "model_id", "name", "file")
+CAPTION_COLUMNS = ("caption", "text", "description", "prompt")
+
+
+def make_caption(phrase: str, category: str = "") -> str:
+    """Write the prompt of an object: "A 3D model of {phrase}, {Category}."
+
+    A trailing "(category)" of the phrase, a final period and a leading "A 3D model of" are not written twice.
+    """
+    category = " ".join(category.split())
+    phrase = " ".join(phrase.split()).rstrip(".").rstrip()
+    phrase = re.sub(r"^(an?|the) 3d (model|render(ing)?) of\s+", "", phrase, flags=re.IGNORECASE)
+    if category:
+        phrase = re.sub(rf"(\s*\({re.escape(category)}\)|,\s*{re.escape(category)})$", "", phrase, flags=re.IGNORECASE)
+    if re.match(r"(An?|The)\s", phrase):
+        phrase = phrase[0].lower() + phrase[1:]
+    if not phrase:
+        phrase = f"{'an' if category[:1].lower() in 'aeiou' else 'a'} {category}" if category else "an object"
+    ending = f", {category[0].upper()}{category[1:]}" if category else ""
+    return f"A 3D model of {phrase}{ending}."
+
+
+def words_of(name: str) -> str:
+    """Read a file or data set name as words: `bar_stool-02` → "bar stool"."""
+    words = re.sub(r"[\s_\-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip().lower()
+    return re.sub(r"(\s+\d+)+$", "", words) or words
+
+
+def read_captions(path: Path | str | None) -> dict[str, str]:
+    """Read captions by id from JSON (an object, or a list of objects) or CSV (Cap3D's form, header optional).
+
+    Raises:
+        SourceError: missing or not of these forms.
+    """
+    if path is None:
+        return {}
+    path = Path(path)
+    if not path.is_file():
+        raise SourceError(f"there is no captions file {path}: correct the path or leave `captions` out")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        captions = _from_json(json.loads(text)) if path.suffix.lower() == ".json" else _from_csv(text)
+    except (ValueError, csv.Error) as error:
+        raise SourceError(
+            f"{path} is no captions file ({error}): give a JSON object id → caption or a CSV with columns id, caption"
+        ) from error
+    return captions
+
+
+def _from_json(content: object) -> dict[str, str]:
+    if isinstance(content, dict):
+        pairs = {str(key): value.get("caption") if isinstance(value, dict) else value for key, value in content.items()}
+    elif isinstance(content, list) and all(isinstance(row, dict) for row in content):
+        pairs = {}
+        for row in content:
+            lower = {str(key).lower(): value for key, value in row.items()}
+            uid = next((lower[name] for name in ID_COLUMNS if name in lower), None)
+            pairs[str(uid)] = next((lower[name] for name in CAPTION_COLUMNS if name in lower), None)
+    else:
+        raise ValueError("neither an object nor a list of objects")
+    captions = {uid: caption for uid, caption in pairs.items() if isinstance(caption, str) and uid != "None"}
+    if len(captions) < len(pairs):
+        wrong = next(uid for uid in pairs if uid not in captions)
+        raise ValueError(f"entry {wrong} has no id or no text as caption")
+    return captions
+
+
+def _from_csv(text: str) -> dict[str, str]:
+    csv.field_size_limit(1_000_000)
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    if not rows:
+        return {}
+    header = [cell.strip().lower() for cell in rows[0]]
+    caption_column = next((header.index(name) for name in CAPTION_COLUMNS if name in header), None)
+    uid_column = next((header.index(name) for name in ID_COLUMNS if name in header), None)
+    if caption_column is None or uid_column is None:
+        uid_column, caption_column = 0, 1
+    else:
+        rows = rows[1:]
+    short = next((row for row in rows if len(row) <= max(uid_column, caption_column)), None)
+    if short is not None:
+        raise ValueError(f"the line '{','.join(short)[:60]}' has too few columns")
+    return {row[uid_column].strip(): row[caption_column].strip() for row in rows}

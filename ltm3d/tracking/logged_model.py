@@ -1,0 +1,64 @@
+"""A bundle as an MLflow model: code, safetensors and settings; nothing is pickled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import ltm3d
+from ltm3d.tracking.client import absolute_uri
+
+PACKAGE = Path(ltm3d.__file__).parent
+MODEL_FILE = PACKAGE / "serving" / "model_file.py"
+INPUT_EXAMPLE = [{"text": "A 3D model of a chair, Chair.", "seed": 0}]
+# What generation imports; the project's own code travels with the model.
+REQUIREMENTS = (
+    "jaxtyping",
+    "mlflow",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "scikit-image",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "trimesh",
+)
+
+
+def log_bundle(bundle: Path, *, tracking_uri: str, run: str) -> str:
+    """Log a bundle as a model of a run and return the model's address; it answers the input example once meanwhile."""
+    import mlflow
+
+    with current_server(tracking_uri), mlflow.start_run(run_id=run, log_system_metrics=False):
+        logged = mlflow.pyfunc.log_model(
+            name="bundle",
+            python_model=str(MODEL_FILE),
+            artifacts={"bundle": str(bundle)},
+            code_paths=[str(PACKAGE)],
+            pip_requirements=requirements(),
+            input_example=INPUT_EXAMPLE,
+        )
+    return str(logged.model_uri)
+
+
+def requirements() -> list[str]:
+    """Return what a machine needs that loads the model, at the versions it was made with."""
+    return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in REQUIREMENTS]
+
+
+@contextmanager
+def current_server(tracking_uri: str) -> Iterator[None]:
+    """Let MLflow's module-level calls go to a server, for a block."""
+    import mlflow
+
+    uri = absolute_uri(tracking_uri)
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])

@@ -1,0 +1,168 @@
+"""Settings of a training run, and what follows from them: learning rate, micro-batches, precision, identity."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from ltm3d.errors import ConfigError
+
+PRECISIONS = ("auto", "fp32", "bf16")
+LR_SCHEDULES = ("constant", "cosine")
+ZERO_STAGES = (0, 1, 2)
+
+# They say how a run is watched, not what it computes: a change keeps the run.
+_NOT_IDENTITY = ("checkpoint_every", "keep_checkpoints", "log_every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    Attributes:
+        global_batch_size: samples a step, over all workers.
+        micro_batch_size: samples a worker holds at once; None = its whole share of the batch.
+            Gradients are accumulated over as many micro-batches as the share needs.
+        warmup_steps: steps over which the learning rate rises linearly from 0.
+        weight_decay: on matrices only; biases, norms, other 1-D parameters and what the model names in
+            its attribute `no_weight_decay` (names of modules or parameters) have none.
+        grad_clip: largest global gradient norm; 0 = no clipping.
+        precision: `auto` is bf16 autocast where the GPU or the CPU has the units, else fp32.
+        zero_stage: DeepSpeed ZeRO stage; None = plain torch.
+        ema_decay: 0 = off. Warmed up: the decay of step t is min(ema_decay, (1 + t) / (10 + t)).
+    """
+
+    num_steps: int
+    global_batch_size: int
+    learning_rate: float
+    micro_batch_size: int | None = None
+    warmup_steps: int = 100
+    lr_schedule: str = "constant"
+    weight_decay: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.95)
+    grad_clip: float = 3.0
+    precision: str = "auto"
+    zero_stage: int | None = 1
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    log_every: int = 20
+    validate_every: int = 500
+    ema_decay: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_steps",
+            "global_batch_size",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "log_every",
+            "validate_every",
+        ):
+            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("warmup_steps", "weight_decay", "grad_clip", "seed"):
+            _check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        _check(
+            self.micro_batch_size is None or self.micro_batch_size >= 1,
+            "micro_batch_size",
+            self.micro_batch_size,
+            "at least 1, or null",
+        )
+        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        _check(
+            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            "betas",
+            self.betas,
+            "two numbers in [0, 1)",
+        )
+        _check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "in [0, 1)")
+        _check(self.lr_schedule in LR_SCHEDULES, "lr_schedule", self.lr_schedule, f"one of {', '.join(LR_SCHEDULES)}")
+        _check(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
+        _check(
+            self.zero_stage is None or self.zero_stage in ZERO_STAGES,
+            "zero_stage",
+            self.zero_stage,
+            "0, 1, 2, or null for plain torch",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Where a run happens. Nothing here changes what is computed beyond rounding.
+
+    Attributes:
+        max_failures: how often Ray may restart the workers after one died.
+    """
+
+    num_workers: int = 2
+    cpus_per_worker: int = 1
+    use_gpu: bool = False
+    max_failures: int = 3
+
+    def __post_init__(self) -> None:
+        _check(self.num_workers >= 1, "num_workers", self.num_workers, "at least 1")
+        _check(self.cpus_per_worker >= 1, "cpus_per_worker", self.cpus_per_worker, "at least 1")
+        _check(self.max_failures >= 0, "max_failures", self.max_failures, "0 or more")
+
+
+def _check(holds: bool, name: str, value: object, limit: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} is {value}; it must be {limit}")
+
+
+def micro_batch_size(config: TrainingConfig, world_size: int) -> int:
+    """Return the samples a worker holds at once.
+
+    Raises:
+        ConfigError: the global batch does not divide over the workers, or a share over micro-batches.
+    """
+    share, rest = divmod(config.global_batch_size, world_size)
+    if rest:
+        raise ConfigError(
+            f"global_batch_size is {config.global_batch_size}; it must be a multiple of the {world_size} workers: "
+            f"set it to {max(share, 1) * world_size}, or change resources.num_workers"
+        )
+    size = config.micro_batch_size or share
+    if share % size:
+        raise ConfigError(
+            f"micro_batch_size is {size}; it must divide the {share} samples a worker has of each batch "
+            f"(global_batch_size {config.global_batch_size} over {world_size} workers)"
+        )
+    return size
+
+
+def learning_rate_at(config: TrainingConfig, step: int) -> float:
+    """Return the learning rate of a step, counted from 0."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.lr_schedule == "constant":
+        return config.learning_rate
+    progress = (step - config.warmup_steps) / max(1, config.num_steps - config.warmup_steps)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether the CPU multiplies bf16 natively; software bf16 is slower than fp32."""
+    if not cpuinfo.is_file():
+        return False
+    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "").split()
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """Return the dtype of autocast on a device, None = fp32 throughout."""
+    if precision == "fp32":
+        return None
+    if precision == "bf16":
+        return torch.bfloat16
+    has_units = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return torch.bfloat16 if has_units else None
+
+
+def identity(config: TrainingConfig, run_key: str) -> str:
+    """Hash what a run computes: its settings and the caller's key (data, model settings, code)."""
+    settings = {name: value for name, value in asdict(config).items() if name not in _NOT_IDENTITY}
+    return hashlib.sha256(json.dumps([settings, run_key], sort_keys=True).encode()).hexdigest()

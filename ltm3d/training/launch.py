@@ -1,0 +1,236 @@
+"""Start a training run: on workers of Ray Train, or in this process with plain torch. The only user of ray.train."""
+
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed as dist
+from torch import nn
+
+from ltm3d import errors
+from ltm3d.errors import Ltm3dError
+from ltm3d.nn.weights import WEIGHTS_FILE
+from ltm3d.training import checkpoint as files
+from ltm3d.training.config import Resources, TrainingConfig, identity, micro_batch_size
+from ltm3d.training.data import ExampleSet
+from ltm3d.training.loop import Place, TrainingDiverged
+from ltm3d.training.progress import OnMetrics, following
+from ltm3d.training.worker import Job, run_worker
+
+logger = logging.getLogger(__name__)
+
+# Ray's defaults wait longer at the end of a run, and give slow imports less time at its start.
+_RAY_SETTINGS = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """A finished run.
+
+    Attributes:
+        weights: safetensors file, fp32; the moving average where that is on.
+        metrics: the last of each kind.
+        resumed_from: step the last part of the run started from; None = from the start.
+        workers: what each said of itself: rank, pid, host, device, engine, zero_stage, precision, num_threads.
+    """
+
+    weights: Path
+    metrics: dict[str, float]
+    steps: int
+    resumed_from: int | None
+    num_parameters: int
+    workers: list[dict[str, Any]]
+
+
+def train(
+    *,
+    name: str,
+    build_model: Callable[[], nn.Module],
+    build_examples: Callable[[], ExampleSet],
+    build_validation: Callable[[], ExampleSet] | None,
+    config: TrainingConfig,
+    resources: Resources,
+    run_dir: Path,
+    run_key: str,
+    on_metrics: OnMetrics | None = None,
+) -> TrainingResult:
+    """Train on workers of Ray Train, or go on with a run that was interrupted.
+
+    Ray is to be running. A finished run returns at once. The builders run in the workers: they must be
+    picklable (functools.partial of module functions) and give the same on each.
+
+    Args:
+        run_dir: a folder of this run alone, on storage all workers share.
+        run_key: hash of what the builders depend on: data, model settings, code.
+        on_metrics: called in a thread of this process with a step and its figures.
+
+    Raises:
+        TrainingDiverged: the loss or the gradient is not finite.
+        ConfigError: the batch does not divide, or the checkpoint is of another number of workers.
+        DataError: there is nothing to train on.
+    """
+    micro_batch_size(config, resources.num_workers)
+    job = Job(
+        name=name,
+        build_model=build_model,
+        build_examples=build_examples,
+        build_validation=build_validation,
+        config=config,
+        run_dir=run_dir.resolve(),
+        working_directory=Path.cwd(),
+        num_threads=resources.cpus_per_worker,
+    )
+    return _run(job, run_key, on_metrics, lambda: _fit(job, resources))
+
+
+def train_locally(
+    *,
+    name: str,
+    build_model: Callable[[], nn.Module],
+    build_examples: Callable[[], ExampleSet],
+    build_validation: Callable[[], ExampleSet] | None,
+    config: TrainingConfig,
+    run_dir: Path,
+    run_key: str,
+    device: torch.device | str = "cpu",
+    on_metrics: OnMetrics | None = None,
+) -> TrainingResult:
+    """Train in this process with plain torch, without Ray or DeepSpeed; else as `train`."""
+    job = Job(
+        name=name,
+        build_model=build_model,
+        build_examples=build_examples,
+        build_validation=build_validation,
+        config=replace(config, zero_stage=None),
+        run_dir=run_dir.resolve(),
+        working_directory=Path.cwd(),
+        num_threads=torch.get_num_threads(),
+    )
+    place = Place(device=torch.device(device))
+
+    def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
+        folder = files.checkpoint_folder(job.run_dir, job.name) / name
+        folder.mkdir(parents=True)
+        write(folder)
+        files.commit(folder, step=step, world_size=1, engine=engine)
+        files.sweep(folder.parent, keep=config.keep_checkpoints)
+
+    return _run(job, run_key, on_metrics, lambda: run_worker(job, place, store))
+
+
+def _run(job: Job, run_key: str, on_metrics: OnMetrics | None, work: Callable[[], None]) -> TrainingResult:
+    files.claim_run(job.run_dir, identity(job.config, run_key))
+    if (result := _result(job.run_dir)) is not None:
+        logger.info("%s: finished before, %d steps", job.name, result.steps)
+        return result
+    folder = files.checkpoint_folder(job.run_dir, job.name)
+    failure = job.run_dir / files.FAILURE_FILE
+    failure.unlink(missing_ok=True)
+    files.sweep(folder, keep=job.config.keep_checkpoints)
+    files.repair_snapshot(folder)
+    config = job.config
+    with following(
+        job.run_dir,
+        name=job.name,
+        num_steps=config.num_steps,
+        batch_size=config.global_batch_size,
+        on_metrics=on_metrics,
+    ):
+        try:
+            work()
+        finally:
+            if failure.is_file():
+                _raise_left(failure)
+    files.sweep(folder, keep=job.config.keep_checkpoints)
+    result = _result(job.run_dir)
+    assert result is not None, "the workers ended without a result"
+    return result
+
+
+def _result(run_dir: Path) -> TrainingResult | None:
+    record = files.read_result(run_dir)
+    return None if record is None else TrainingResult(weights=run_dir / WEIGHTS_FILE, **record)
+
+
+def _raise_left(path: Path) -> None:
+    """Raise the error a worker left behind, without Ray's account of it."""
+    record = files.read_json(path)
+    kind = TrainingDiverged if record["type"] == "TrainingDiverged" else getattr(errors, record["type"], Ltm3dError)
+    raise kind(record["message"]) from None
+
+
+def _fit(job: Job, resources: Resources) -> None:
+    import ray
+    from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    class LocalTrainer(TorchTrainer):
+        """Start one process less: it frees what a dead driver held, and here Ray dies with the driver."""
+
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks = super()._create_default_callbacks()
+            return [each for each in callbacks if type(each).__name__ != "PlacementGroupCleanerCallback"]
+
+    settings = dict(_RAY_SETTINGS)
+    is_local = len(ray.nodes()) == 1 and "RAY_ADDRESS" not in os.environ
+    if is_local:  # no other machine that could be taken away: no watcher for that
+        settings["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
+    for variable, value in settings.items():
+        os.environ.setdefault(variable, value)
+    trainer = (LocalTrainer if is_local else TorchTrainer)(
+        partial(_ray_worker, job),  # not in train_loop_config: Ray's controller would unpickle it, too
+        torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=resources.num_workers,
+            use_gpu=resources.use_gpu,
+            resources_per_worker={"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.use_gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=job.name,
+            storage_path=str(job.run_dir / files.CHECKPOINTS),
+            failure_config=FailureConfig(max_failures=resources.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=job.config.keep_checkpoints),
+            worker_runtime_env={"env_vars": _worker_variables(resources)},
+            logging_config=LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    trainer.fit()
+
+
+def _worker_variables(resources: Resources) -> dict[str, str]:
+    """Return the environment of a worker: its threads, and where this process finds code that is not installed."""
+    installed = (sys.prefix, sys.base_prefix)
+    paths = [str(Path(entry).resolve()) for entry in sys.path if not entry.startswith(installed)]
+    return {"OMP_NUM_THREADS": str(resources.cpus_per_worker), "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
+def _ray_worker(job: Job) -> None:
+    """Run in each worker, inside the process group Ray made."""
+    import ray.train
+    from ray.train.torch import get_device
+
+    logging.getLogger().setLevel(logging.WARNING)  # Ray announces each checkpoint of each worker
+    logging.getLogger("ltm3d").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    context = ray.train.get_context()
+    place = Place(rank=context.get_world_rank(), world_size=context.get_world_size(), device=get_device())
+
+    def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
+        with tempfile.TemporaryDirectory(prefix="ltm3d-") as temporary:
+            write(Path(temporary))
+            part = ray.train.Checkpoint.from_directory(temporary)
+            ray.train.report({"step": step}, checkpoint=part, checkpoint_dir_name=name)
+        dist.barrier()  # all workers have uploaded their part
+        if place.rank == 0:
+            folder = files.checkpoint_folder(job.run_dir, job.name) / name
+            files.commit(folder, step=step, world_size=place.world_size, engine=engine)
+
+    run_worker(job, place, store)

@@ -1,0 +1,171 @@
+"""What one worker does: build, take over the newest checkpoint, train, export the weights."""
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from ltm3d.errors import DataError, Ltm3dError
+from ltm3d.nn.randomness import mix
+from ltm3d.nn.weights import WEIGHTS_FILE
+from ltm3d.training import checkpoint as files
+from ltm3d.training.config import TrainingConfig, autocast_dtype
+from ltm3d.training.data import ExampleSet
+from ltm3d.training.ema import ParameterAverage
+from ltm3d.training.engine import Engine, build_engine
+from ltm3d.training.loop import Outlets, Place, TrainingDiverged, run_steps
+from ltm3d.training.progress import append_metrics, read_metrics, rewind_metrics
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker needs to know; it travels pickled."""
+
+    name: str
+    build_model: Callable[[], nn.Module]
+    build_examples: Callable[[], ExampleSet]
+    build_validation: Callable[[], ExampleSet] | None
+    config: TrainingConfig
+    run_dir: Path
+    working_directory: Path
+    num_threads: int
+
+
+class Store(Protocol):
+    """Keeps a checkpoint: has `write` fill a folder on every worker, then commits it under `name`."""
+
+    def __call__(self, name: str, step: int, engine: str, write: Callable[[Path], None]) -> None: ...
+
+
+def run_worker(job: Job, place: Place, store: Store) -> None:
+    """Do one worker's part of a run; all workers call it.
+
+    An error of ours is left in the run folder for the driver: trying again would not mend it.
+    """
+    failure = job.run_dir / files.FAILURE_FILE
+    if failure.exists():  # Ray restarted the workers after one of them had failed for good
+        return
+    try:
+        _train(job, place, store)
+    except TrainingDiverged as error:  # on all workers at once
+        if place.rank == 0:
+            _leave(failure, error)
+    except Ltm3dError as error:  # perhaps on one worker only: the others are stopped by Ray
+        _leave(failure, error)
+        raise
+
+
+def _leave(path: Path, error: Ltm3dError) -> None:
+    files.write_json(path, {"type": type(error).__name__, "message": str(error)})
+
+
+def _train(job: Job, place: Place, store: Store) -> None:
+    os.chdir(job.working_directory)  # Ray starts workers elsewhere
+    torch.set_num_threads(job.num_threads)
+    config = job.config
+    examples = _not_empty(job.build_examples(), "training")
+    validation = _not_empty(job.build_validation(), "validation") if job.build_validation else None
+    torch.manual_seed(mix(config.seed, 0))
+    model = job.build_model()
+    engine = build_engine(model, config, world_size=place.world_size, device=place.device)
+    average = ParameterAverage(model, config.ema_decay) if config.ema_decay else None
+
+    attempt, newest = place.gather((uuid.uuid4().hex[:8], _newest(job)))[0]
+    first_step = _take_over(newest, engine, average, place) if newest else 0
+    if place.rank == 0:
+        rewind_metrics(job.run_dir, first_step)
+    workers = place.gather(_describe(place, engine, config))
+
+    def keep_metrics(step: int, metrics: dict[str, float]) -> None:
+        if place.rank == 0:
+            append_metrics(job.run_dir, step, metrics)
+
+    def keep_state(step: int) -> None:
+        extra: dict[str, Any] = {"step": step}
+        if average is not None:
+            extra["average"] = average.averages
+        name = files.checkpoint_name(step, place.world_size, attempt)
+        store(name, step, engine.name, lambda folder: engine.save(folder, extra))
+
+    run_steps(
+        engine,
+        examples,
+        validation,
+        config=config,
+        place=place,
+        average=average,
+        first_step=first_step,
+        outlets=Outlets(metrics=keep_metrics, checkpoint=keep_state),
+    )
+    if place.rank == 0:
+        with nullcontext() if average is None else average.applied_to(model):
+            _export(model, job.run_dir / WEIGHTS_FILE)
+        result = {
+            "steps": config.num_steps,
+            "metrics": _last_metrics(job.run_dir),
+            "resumed_from": first_step or None,
+            "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "workers": workers,
+        }
+        files.write_json(job.run_dir / files.RESULT_FILE, result)
+
+
+def _not_empty(examples: ExampleSet, what: str) -> ExampleSet:
+    if len(examples) == 0:
+        raise DataError(f"the {what} set is empty: look at the split and at the ledgers of the stages before")
+    return examples
+
+
+def _newest(job: Job) -> files.Checkpoint | None:
+    found = files.committed(files.checkpoint_folder(job.run_dir, job.name))
+    return found[-1] if found else None
+
+
+def _take_over(checkpoint: files.Checkpoint, engine: Engine, average: ParameterAverage | None, place: Place) -> int:
+    files.check_fits(checkpoint, world_size=place.world_size, engine=engine.name)
+    extra = engine.load(checkpoint.folder)
+    if average is not None:
+        average.load(extra["average"])
+    logger.info("going on from step %d", extra["step"])
+    return int(extra["step"])
+
+
+def _describe(place: Place, engine: Engine, config: TrainingConfig) -> dict[str, Any]:
+    dtype = autocast_dtype(config.precision, place.device)
+    return {
+        "rank": place.rank,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "device": str(place.device),
+        "engine": engine.name,
+        "zero_stage": engine.zero_stage,
+        "precision": "fp32" if dtype is None else str(dtype).removeprefix("torch."),
+        "num_threads": torch.get_num_threads(),
+    }
+
+
+def _export(model: nn.Module, path: Path) -> None:
+    state = {name: value.detach().float().cpu().contiguous() for name, value in model.state_dict().items()}
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(state, temporary)
+    temporary.replace(path)
+
+
+def _last_metrics(run_dir: Path) -> dict[str, float]:
+    """Return the last figure of each kind; validation is measured less often than the rest."""
+    merged: dict[str, float] = {}
+    for row in read_metrics(run_dir):
+        merged |= row
+    merged.pop("step", None)
+    return merged

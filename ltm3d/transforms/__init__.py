@@ -1,0 +1,1 @@
+"""What Ray Data maps over shards, and the isolation of native code."""

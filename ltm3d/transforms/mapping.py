@@ -1,0 +1,150 @@
+"""Map work over shards with Ray Data: one row a shard, one task a shard; a shard is committed or not there."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltm3d.errors import DataError
+from ltm3d.schema import Field
+from ltm3d.shards.ledger import Ledger, ledger_of
+from ltm3d.shards.plan import is_committed
+from ltm3d.shards.read import read_shard
+from ltm3d.shards.write import remove_leftovers
+from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform, plan_jobs
+from ltm3d.transforms.progress import Progress
+from ltm3d.transforms.ray_tasks import MapRows, ModelActor, finished_rows, run_row
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+__all__ = ["ShardJob", "ShardResult", "map_shards", "map_shards_with_model", "plan_jobs"]
+
+logger = logging.getLogger(__name__)
+
+WORKER_RETRIES = 2  # a worker that dies is started anew so often; Ray Data's own default is for ever
+UNSETTLED = ("fetch_error", "failed")  # rejects of a committed shard that another run may well mend
+
+
+def map_shards(
+    jobs: Sequence[ShardJob],
+    transform: Transform,
+    *,
+    fields: Sequence[Field],
+    output: Path,
+    num_workers: int,
+    label: str,
+    max_reject_fraction: float,
+) -> Ledger:
+    """Run a function over the shards that are not yet committed, in parallel.
+
+    Args:
+        transform: picklable; what it raises is a fault of the stage, not of an asset.
+        label: the stage's name, for people.
+
+    Returns:
+        The ledger of all jobs, also of those that were skipped; it is written to `output` as well.
+
+    Raises:
+        DataError: there is no job, a worker died again and again, or too many assets were rejected.
+    """
+    arguments = {"transform": transform, "fields": tuple(fields), "output": output}
+
+    def map_rows(dataset: "Dataset", num_rows: int) -> "Dataset":
+        from ray.data import TaskPoolStrategy
+
+        pool = TaskPoolStrategy(size=min(num_workers, num_rows))
+        return dataset.map(run_row, fn_kwargs=arguments, compute=pool, num_cpus=1, max_retries=WORKER_RETRIES)
+
+    return _map(jobs, map_rows, output=output, label=label, max_reject_fraction=max_reject_fraction)
+
+
+def map_shards_with_model(
+    jobs: Sequence[ShardJob],
+    model_class: type,
+    constructor_args: tuple[Any, ...],
+    *,
+    fields: Sequence[Field],
+    output: Path,
+    num_workers: int,
+    label: str,
+    max_reject_fraction: float,
+    num_gpus: float = 0,
+) -> Ledger:
+    """Run a model over the shards that are not yet committed, loading it once an actor.
+
+    Args:
+        model_class: `model_class(*constructor_args)` gives a callable from `ShardJob` to `ShardResult`.
+        num_gpus: of each actor.
+
+    Returns, raises: as `map_shards`.
+    """
+    arguments = (model_class, constructor_args, tuple(fields), output)
+
+    def map_rows(dataset: "Dataset", num_rows: int) -> "Dataset":
+        from ray.data import ActorPoolStrategy
+
+        pool = ActorPoolStrategy(
+            size=min(num_workers, num_rows),
+            max_tasks_in_flight_per_actor=1,
+            max_concurrent_calls_per_actor=1,
+            enable_true_multi_threading=True,  # which means: in the actor's own thread, not in another pool
+        )
+        return dataset.map(
+            ModelActor,
+            fn_constructor_args=arguments,
+            compute=pool,
+            num_cpus=1,
+            num_gpus=num_gpus or None,
+            max_restarts=0,
+            max_task_retries=0,
+        )
+
+    return _map(jobs, map_rows, output=output, label=label, max_reject_fraction=max_reject_fraction)
+
+
+def _map(
+    jobs: Sequence[ShardJob],
+    map_rows: MapRows,
+    *,
+    output: Path,
+    label: str,
+    max_reject_fraction: float,
+) -> Ledger:
+    if not jobs:
+        raise DataError(f"{label} has no asset to work on; give the recipe's sources objects, or loosen their filters")
+    output = output.absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    stale = remove_leftovers(output, keep=[job.name for job in jobs])
+    if stale:
+        logger.info("%s: removed %d shards that the plan no longer has: %s", label, len(stale), ", ".join(stale))
+    todo = [job for job in jobs if not _is_settled(output / job.name, job.key)]
+    if len(todo) < len(jobs):
+        logger.info(
+            "%s: %d of %d shards are there already, made with the same settings, inputs and code version",
+            label,
+            len(jobs) - len(todo),
+            len(jobs),
+        )
+    tasks: set[str] = set()
+    progress = Progress(label, sum(len(job.uids) for job in todo))
+    with progress:
+        for row in finished_rows(todo, map_rows, label) if todo else ():
+            if row["error"]:
+                message = f"{label}, {row['name']}: {row['error']}"
+                raise DataError(message) if row["is_expected"] else RuntimeError(message)
+            tasks.add(row["task"])
+            progress.advance(row["num_assets"])
+    ledger = ledger_of(label, (read_shard(output / job.name) for job in jobs))
+    ledger.num_tasks = len(tasks)
+    ledger.write(output)
+    logger.info("%s", ledger.to_table())
+    logger.info("%s: %d Ray Data tasks, %s", label, ledger.num_tasks, progress.summary())
+    ledger.check(max_reject_fraction)
+    return ledger
+
+
+def _is_settled(folder: Path, key: str) -> bool:
+    if not is_committed(folder, key):
+        return False
+    return not any(reject.reason in UNSETTLED for reject in read_shard(folder).rejects)

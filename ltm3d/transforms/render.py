@@ -1,0 +1,61 @@
+"""Meshes → views: condition images with depth, normals and cameras."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ltm3d.geometry.mesh import Mesh
+from ltm3d.rendering.cameras import ViewConfig, view_cameras
+from ltm3d.rendering.embree import render
+from ltm3d.schema import VIEWS
+from ltm3d.shards.ledger import check_fraction
+from ltm3d.shards.read import read_shard
+from ltm3d.transforms.assets import Asset, map_assets, mesh_at, positions
+from ltm3d.transforms.isolation import ChildLimits, run_isolated
+from ltm3d.transforms.mapping import ShardJob, ShardResult
+
+CODE_VERSION = 1  # raise it when the same input and settings give other bytes: here or in rendering
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderConfig:
+    """Which views are taken, and what one asset may take for them.
+
+    Attributes:
+        child: limits of the process that renders.
+    """
+
+    views: ViewConfig = field(default_factory=ViewConfig)
+    child: ChildLimits = field(default_factory=ChildLimits)
+    max_reject_fraction: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_fraction("max_reject_fraction", self.max_reject_fraction)
+
+
+def render_shard(job: ShardJob, *, config: RenderConfig, seed: int) -> ShardResult:
+    """Render the assets of one shard of meshes."""
+    meshes = read_shard(job.inputs[0])
+    places = positions(meshes, job.uids)
+
+    def take(uid: str) -> Asset:
+        views = run_isolated(
+            render_views,
+            mesh_at(meshes, places[uid]),
+            config.views,
+            seed,
+            uid,
+            timeout_s=config.child.timeout_s,
+            memory_mb=config.child.memory_mb,
+        )
+        return views, {}
+
+    return map_assets(places, take, fields=VIEWS)
+
+
+def render_views(mesh: Mesh, config: ViewConfig, seed: int, uid: str) -> Mapping[str, np.ndarray]:
+    """Render all views of one object, as the fields `schema.VIEWS`; the cameras depend on (seed, uid)."""
+    cameras = view_cameras(config, (seed, uid), mesh)
+    views = render(mesh, cameras, config=config)
+    return {"images": views.images, "depth": views.depth, "normals": views.normals, "cameras": cameras}

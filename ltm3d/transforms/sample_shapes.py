@@ -1,0 +1,117 @@
+"""Generate shapes for the prompts of a shard's assets."""
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltm3d.errors import AssetError, ConfigError
+from ltm3d.generator.prefix import Condition
+from ltm3d.generator.sampling import SamplingConfig
+from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.nn.randomness import mix
+from ltm3d.shards.read import Shard, read_shard
+from ltm3d.shards.write import Reject
+from ltm3d.tokenizers.decoding import decode_mesh
+from ltm3d.transforms.mapping import ShardJob, ShardResult
+
+CODE_VERSION = 1
+PROMPTS = ("image", "text", "both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleShapesConfig:
+    """Which prompts of the test assets are generated, and how.
+
+    Attributes:
+        prompts: of `image`, `text`, `both`.
+        num_seeds: samples a prompt.
+        view: the rendered view that is the image prompt.
+        resolution: cells an axis of the extraction grid.
+    """
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    prompts: tuple[str, ...] = PROMPTS
+    num_seeds: int = 3
+    view: int = 0
+    resolution: int = 64
+    max_reject_fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.prompts) - set(PROMPTS))
+        if unknown or not self.prompts:
+            raise ConfigError(f"prompts are {self.prompts}; give one or more of {', '.join(PROMPTS)}")
+        if self.num_seeds < 1:
+            raise ConfigError(f"num_seeds is {self.num_seeds}; it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One sample to make of one asset."""
+
+    uid: str
+    kind: str
+    number: int
+
+    @property
+    def sample_id(self) -> str:
+        return f"{self.uid}-{self.kind}-{self.number}"
+
+    @property
+    def seed(self) -> int:
+        """A function of the asset, the prompt's kind and the sample's number."""
+        return mix(zlib.crc32(self.uid.encode()), PROMPTS.index(self.kind), self.number)
+
+
+class ShapeSampler:
+    """Loads the models once and generates shard after shard."""
+
+    def __init__(self, tokenizer: Path, reconstructor: Path, generator: Path, config: SampleShapesConfig) -> None:
+        self.models = ShapeModels.load(tokenizer=tokenizer, reconstructor=reconstructor, generator=generator)
+        self.config = config
+
+    def __call__(self, job: ShardJob) -> ShardResult:
+        shard = read_shard(job.inputs[0])
+        config = self.config
+        prompts = [
+            Prompt(uid=uid, kind=kind, number=number)
+            for uid in job.uids
+            for kind in config.prompts
+            for number in range(config.num_seeds)
+        ]
+        rows = [shard.uids.index(prompt.uid) for prompt in prompts]
+        condition = condition_rows(shard, rows, [prompt.kind for prompt in prompts], view=config.view)
+        tokens = self.models.generate(condition, seeds=[prompt.seed for prompt in prompts], config=config.sampling)
+        kept: list[Prompt] = []
+        rejects: list[Reject] = []
+        arrays: dict[str, list[np.ndarray]] = {"vertices": [], "faces": [], "tokens": []}
+        for prompt, row in zip(prompts, tokens, strict=True):
+            try:
+                mesh = decode_mesh(self.models.tokenizer, row, resolution=config.resolution)
+            except AssetError as error:
+                rejects.append(Reject(uid=prompt.sample_id, reason=error.reason, detail=error.detail))
+                continue
+            kept.append(prompt)
+            arrays["vertices"].append(mesh.vertices)
+            arrays["faces"].append(mesh.faces)
+            arrays["tokens"].append(row.numpy())
+        records = [{"uid": prompt.uid, "prompt": prompt.kind, "number": prompt.number} for prompt in kept]
+        return ShardResult(uids=[prompt.sample_id for prompt in kept], arrays=arrays, records=records, rejects=rejects)
+
+
+def condition_rows(shard: Shard, rows: list[int], kinds: list[str], *, view: int) -> Condition:
+    """Read the cached condition tokens of some assets, each as an image, a text, or both."""
+    return Condition(
+        _rows([shard["image_tokens"][row][view] for row in rows], np.float32),
+        _rows([shard["text_tokens"][row] for row in rows], np.float32),
+        _rows([shard["text_mask"][row] for row in rows], np.bool_),
+        has_image=torch.tensor([kind != "text" for kind in kinds]),
+        has_text=torch.tensor([kind != "image" for kind in kinds]),
+    )
+
+
+def _rows(values: list[np.ndarray], dtype: type) -> Tensor:
+    return torch.from_numpy(np.stack(values).astype(dtype))

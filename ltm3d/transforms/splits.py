@@ -1,0 +1,129 @@
+"""After cleaning: duplicates out, a split for each asset that stays, the index and the list of test assets."""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ltm3d.errors import DataError
+from ltm3d.schema import SPLITS
+from ltm3d.shards.index import IndexEntry, write_index
+from ltm3d.shards.ledger import Ledger
+from ltm3d.shards.read import Shard, list_shards
+from ltm3d.shards.write import Reject
+
+logger = logging.getLogger(__name__)
+
+
+def index_meshes(
+    folder: Path, ledger: Ledger, *, val_fraction: float, test_fraction: float, test_ids: Path
+) -> list[IndexEntry]:
+    """Write `index.json` and the ledger anew without duplicates, and the uids of the test split to `test_ids`.
+
+    Raises:
+        DataError: no asset is left, or a split has none.
+    """
+    shards = list_shards(folder)
+    duplicates = find_duplicates(
+        (uid, (record["content_hash"], record["signature"]))
+        for shard in shards
+        for uid, record in zip(shard.uids, shard.records, strict=True)
+    )
+    for uid, kept in duplicates.items():
+        ledger.reject(Reject(uid=uid, reason="duplicate", detail=f"of {kept}"))
+    ledger.write(folder)
+    entries = sorted(_entries(shards, ledger, val_fraction, test_fraction), key=lambda entry: entry.uid)
+    _check_splits(entries, ledger)
+    write_index(folder, entries)
+    test_ids.parent.mkdir(parents=True, exist_ok=True)
+    test_ids.write_text("".join(f"{entry.uid}\n" for entry in entries if entry.split == "test"), encoding="utf-8")
+    counts = Counter(entry.split for entry in entries)
+    logger.info(
+        "%s: %d duplicates left out; %s",
+        ledger.stage,
+        len(duplicates),
+        ", ".join(f"{counts[split]} {split}" for split in SPLITS),
+    )
+    return entries
+
+
+def find_duplicates(assets: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Give each duplicate the asset that is kept in its place: the first uid of those linked by an equal mark.
+
+    Args:
+        assets: uid and its marks, here the hash of its bytes and the signature of its geometry.
+    """
+    parents: dict[str, str] = {}
+    first_with: dict[tuple[int, str], str] = {}
+
+    def root_of(uid: str) -> str:
+        while parents[uid] != uid:
+            parents[uid] = parents[parents[uid]]
+            uid = parents[uid]
+        return uid
+
+    for uid, marks in sorted(assets):
+        parents[uid] = uid
+        for kind, mark in enumerate(marks):
+            other = root_of(first_with.setdefault((kind, mark), uid))
+            low, high = sorted((root_of(uid), other))
+            parents[high] = low
+    return {uid: root_of(uid) for uid in parents if root_of(uid) != uid}
+
+
+def split_of(uid: str, official: str, *, val_fraction: float, test_fraction: float) -> str:
+    """Give the official split, or one by a hash of the uid."""
+    if official:
+        return official
+    share = int.from_bytes(hashlib.sha256(f"split:{uid}".encode()).digest()[:8], "big") / 2**64
+    if share < test_fraction:
+        return "test"
+    return "val" if share < test_fraction + val_fraction else "train"
+
+
+def _entries(
+    shards: Sequence[Shard], ledger: Ledger, val_fraction: float, test_fraction: float
+) -> Iterable[IndexEntry]:
+    for shard in shards:
+        for uid, record in zip(shard.uids, shard.records, strict=True):
+            if uid in ledger.ok:
+                yield IndexEntry(
+                    uid=uid,
+                    shard=shard.name,
+                    split=split_of(uid, record["split"], val_fraction=val_fraction, test_fraction=test_fraction),
+                    offset=tuple(record["offset"]),
+                    **{
+                        name: record[name]
+                        for name in (
+                            "category",
+                            "caption",
+                            "source",
+                            "licence",
+                            "name",
+                            "num_faces",
+                            "is_watertight",
+                            "scale",
+                            "attributes",
+                        )
+                    },
+                )
+
+
+def _check_splits(entries: Sequence[IndexEntry], ledger: Ledger) -> None:
+    if not entries:
+        raise DataError(
+            f"the data set is empty: no asset of {len(ledger)} is left; mend the assets or name other sources.\n"
+            f"{ledger.to_table()}"
+        )
+    counts = Counter(entry.split for entry in entries)
+    unknown = sorted(set(counts) - set(SPLITS))
+    if unknown:
+        raise DataError(f"a source gives the split {unknown[0]!r}; a split is one of {', '.join(SPLITS)}")
+    shares = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
+    for split in SPLITS:
+        if not counts[split]:
+            raise DataError(
+                f"the split {split!r} has no asset ({shares}): name more "
+                "objects, a larger clean_meshes.val_fraction or test_fraction, or a split file with all three"
+            )

@@ -1,0 +1,63 @@
+"""What both stages on latents share: the examples, the token shape and the provenance of what they are trained on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ltm3d.generator.examples import LatentExamples
+from ltm3d.generator.model import TokenShape
+from ltm3d.nn.weights import weights_hash
+from ltm3d.shards.index import uids_of_split
+from ltm3d.shards.plan import key_of
+from ltm3d.shards.read import ShardSet, list_shards
+from ltm3d.tokenizers.sdf import SdfTokenizer
+from pipelines._planning import available
+
+
+@dataclass(frozen=True)
+class LatentData:
+    """Folders and assets of the latents' training; small, so that it travels to the workers."""
+
+    tokens: Path
+    conditions: Path
+    tokenizer: Path
+    train_uids: list[str]
+    val_uids: list[str]
+
+    @classmethod
+    def of(cls, data: Path, representation: str) -> "LatentData":
+        """Find the assets that have both tokens and conditions."""
+        entries = available(data, f"tokens/{representation}", "conditions")
+        return cls(
+            (data / "tokens" / representation).absolute(),
+            (data / "conditions").absolute(),
+            (data / "models" / "tokenizer" / representation).absolute(),
+            uids_of_split(entries, "train"),
+            uids_of_split(entries, "val"),
+        )
+
+    def examples(self, uids: list[str]) -> LatentExamples:
+        """Open the latents and conditions of some assets."""
+        tokenizer = SdfTokenizer.load(self.tokenizer)
+        return LatentExamples(ShardSet(self.tokens, uids), ShardSet(self.conditions, uids), tokenizer)
+
+    def train_examples(self) -> LatentExamples:
+        return self.examples(self.train_uids)
+
+    def val_examples(self) -> LatentExamples:
+        return self.examples(self.val_uids)
+
+    def token_shape(self) -> TokenShape:
+        """Read the sizes that the models are built for."""
+        tokens, conditions = ShardSet(self.tokens, self.train_uids[:1]), ShardSet(self.conditions, self.train_uids[:1])
+        num_tokens, token_dim = tokens.get("mean", 0).shape
+        return TokenShape(
+            num_tokens=num_tokens,
+            token_dim=token_dim,
+            image_width=conditions.get("image_tokens", 0).shape[-1],
+            text_width=conditions.get("text_tokens", 0).shape[-1],
+        )
+
+    def key(self) -> str:
+        """Hash all that the training reads."""
+        digests = [shard.digest for root in (self.tokens, self.conditions) for shard in list_shards(root)]
+        return key_of(digests, self.train_uids, weights_hash(self.tokenizer))

@@ -1,0 +1,97 @@
+"""params.yaml → frozen settings dataclasses, strictly: an unknown or missing key is an error that names the others."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ltm3d.errors import ConfigError
+from ltm3d.settings import convert
+
+PARAMS_FILE = Path("params.yaml")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Params:
+    """The composed settings of one recipe.
+
+    Attributes:
+        raw: plain dicts, lists and scalars, as in params.yaml.
+    """
+
+    raw: dict[str, Any]
+
+    @property
+    def recipe(self) -> str:
+        """The experiment's name in conf/experiment/."""
+        return self.value("recipe", str)
+
+    @property
+    def seed(self) -> int:
+        """The one seed that all randomness starts from."""
+        return self.value("seed", int)
+
+    @property
+    def representations(self) -> tuple[str, ...]:
+        """The items of the matrix stages."""
+        return self.value("representations", tuple[str, ...])
+
+    def get(self, path: str, kind: type[T]) -> T:
+        """Build the dataclass `kind` from the subtree at a dotted path."""
+        return convert(self._find(path), kind, path)
+
+    def value(self, path: str, kind: Any) -> Any:
+        """Read one value at a dotted path, checked against a type."""
+        return convert(self._find(path), kind, path)
+
+    def sources(self) -> list[Any]:
+        """Build each entry of `sources`: `kind: objaverse` is `ObjaverseSource` in ltm3d/sources/objaverse.py."""
+        entries = self._find("sources")
+        if not isinstance(entries, list) or not entries:
+            raise ConfigError("sources: expected a list with at least one source, each with its `kind`")
+        return [build_source(entry, f"sources.{index}") for index, entry in enumerate(entries)]
+
+    def _find(self, path: str) -> Any:
+        node: Any = self.raw
+        walked: list[str] = []
+        for key in path.split("."):
+            if not isinstance(node, dict) or key not in node:
+                keys = ", ".join(sorted(map(str, node))) if isinstance(node, dict) else "none"
+                place = ".".join(walked) or "the top level"
+                raise ConfigError(f"{path}: no such key in params.yaml; the keys of {place} are: {keys}")
+            walked.append(key)
+            node = node[key]
+        return node
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read a composed params.yaml."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file; write it with `python -m pipelines.compose experiment=demo`")
+    try:
+        raw = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top level")
+    return Params({str(key): value for key, value in raw.items()})
+
+
+def build_source(entry: Any, path: str) -> Any:
+    """Build one source from its settings; `kind` names the module in ltm3d/sources/."""
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    folder = Path(import_module("ltm3d.sources").__path__[0])
+    kinds = sorted(file.stem for file in folder.glob("*.py") if f"class {_source_class(file.stem)}" in file.read_text())
+    if kind not in kinds:
+        raise ConfigError(f"{path}.kind: {kind!r} is no source; the sources are: {', '.join(kinds)}")
+    source = getattr(import_module(f"ltm3d.sources.{kind}"), _source_class(kind))
+    return convert({key: value for key, value in entry.items() if key != "kind"}, source, path)
+
+
+def _source_class(kind: str) -> str:
+    return f"{kind.capitalize()}Source"

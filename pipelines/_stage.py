@@ -1,0 +1,233 @@
+"""What every stage does around its work: settings, lock, log, estimate, MLflow run, Ray, and errors in one line."""
+
+import ctypes
+import fcntl
+import inspect
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.settings import convert
+from ltm3d.tracking.run import Tracker, stage_run
+from ltm3d.training.config import Resources
+from pipelines import ENVIRONMENT
+from pipelines._params import Params, load_params
+
+logger = logging.getLogger(__name__)
+
+DATA = Path("data")
+RAY_OBJECT_STORE_BYTES = 300 * 2**20
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage's `main` works with.
+
+    Attributes:
+        name, item: the stage, and the matrix item it works on, if any.
+        state_dir: resumable state; never a DVC output.
+    """
+
+    name: str
+    item: str | None
+    params: Params
+    resources: Resources
+    state_dir: Path
+    tracker: Tracker
+    exits: ExitStack
+    data: Path = DATA
+
+    @property
+    def seed(self) -> int:
+        """The recipe's seed."""
+        return self.params.seed
+
+    def start_ray(self) -> None:
+        """Start Ray on this machine, or join the cluster that RAY_ADDRESS names; it stops with the stage."""
+        self.exits.enter_context(ray_started(self.resources.num_workers))
+
+
+@contextmanager
+def stage(name: str, *, item: str | None = None, minutes: str, disk: str) -> Iterator[Stage]:
+    """Hold the stage's lock and its MLflow run while its work is done.
+
+    Args:
+        minutes, disk: what the demo takes on 2 CPU cores, said at the start, e.g. "2 minutes", "60 MB".
+    """
+    params = load_params()
+    if item is not None and item not in params.representations:
+        raise ConfigError(f"{name} {item}: params.yaml has the representations {', '.join(params.representations)}")
+    resources, tracking_uri = read_resources(params)
+    label = f"{name}@{item}" if item else name
+    state_dir = DATA / "runs" / label
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with locked(state_dir.with_name(f"{label}.lock"), label), ExitStack() as exits:
+        logger.info("%s: about %s and %s of disk with the demo's settings on 2 CPU cores", label, minutes, disk)
+        start = time.monotonic()
+        tracker = exits.enter_context(
+            stage_run(
+                name=label,
+                experiment="ltm3d",
+                tracking_uri=tracking_uri,
+                params={key: value for key, value in params.raw.items() if key != "resources"},
+                tags={"stage": name, "item": item or "", "recipe": params.recipe, "git_commit": git_commit()},
+                state_dir=state_dir,
+            )
+        )
+        yield Stage(name, item, params, resources, state_dir, tracker, exits)
+        seconds = time.monotonic() - start
+        tracker.log_metrics({"stage_seconds": seconds})
+        logger.info("%s: done in %.0f s", label, seconds)
+
+
+def read_resources(params: Params) -> tuple[Resources, str]:
+    """Where to run, and MLflow's tracking URI."""
+    places = dict(params.value("resources", dict))
+    tracking_uri = places.pop("tracking_uri", None)
+    if not isinstance(tracking_uri, str) or not tracking_uri:
+        raise ConfigError("resources.tracking_uri: missing; the default is sqlite:///mlflow.db")
+    return convert(places, Resources, "resources"), tracking_uri
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call a stage's `main` from the command line: its errors are one line, Ctrl-C is clean, it dies with dvc."""
+    set_up_logging()
+    try:
+        die_with_parent()
+        arguments = sys.argv[1:]
+        items = inspect.signature(main).parameters
+        if len(arguments) != len(items):
+            usage = " ".join([f"python -m pipelines.{Path(sys.argv[0]).stem}", *(name.upper() for name in items)])
+            known = f" ({', '.join(load_params().representations)})" if items else ""
+            raise ConfigError(f"a stage takes no flags; usage: {usage}{known}; settings are in params.yaml")
+        main(*arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the next run goes on from here\n")
+        sys.exit(130)
+    except Exception as error:
+        known_error = find_known_error(error)
+        if known_error is None:
+            raise
+        sys.exit(f"error: {known_error}")
+
+
+@contextmanager
+def locked(path: Path, label: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file; the system drops it when the process ends, however it ends."""
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise Ltm3dError(
+                f"{label} is already running in this checkout (process {holder}); wait for it, or stop it first"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def ray_started(num_workers: int) -> Iterator[None]:
+    """Run a Ray of our own with its own temporary folder on the loopback, or join the cluster of RAY_ADDRESS."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS", "local")
+    root = Path.cwd()
+    if address != "local":
+        env_vars = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+        ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    sweep_ray_folders()
+    folder = ray_folder(os.getpid())
+    ray.init(
+        address="local",
+        num_cpus=max(2, num_workers),
+        include_dashboard=False,
+        object_store_memory=RAY_OBJECT_STORE_BYTES,
+        logging_level=logging.WARNING,
+        _temp_dir=str(folder),
+        _node_ip_address="127.0.0.1",
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ray_folder(pid: int) -> Path:
+    """The temporary folder of the Ray that process `pid` started; short, as socket paths have a limit."""
+    return Path(tempfile.gettempdir()) / f"ltm3d-ray-{pid}"
+
+
+def sweep_ray_folders() -> None:
+    """Remove what killed stages of this user left behind in the temporary folder."""
+    for folder in Path(tempfile.gettempdir()).glob("ltm3d-ray-*"):
+        pid = folder.name.rpartition("-")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists() and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_known_error(error: BaseException) -> Ltm3dError | None:
+    """Find our own error, also inside what Ray wrapped around it."""
+    waiting: list[Any] = [error]
+    seen: set[int] = set()
+    while waiting:
+        current = waiting.pop(0)
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        seen.add(id(current))
+        cause = getattr(current, "cause", None)  # a RayTaskError passes for its cause's class; its text is a traceback
+        if isinstance(current, Ltm3dError) and not isinstance(cause, BaseException):
+            return current
+        if type(current).__module__.startswith("ray."):
+            failures = getattr(current, "worker_failures", None) or {}
+            waiting += [cause, *failures.values(), getattr(current, "controller_failure", None), current.__cause__]
+            # Ray Data keeps the text of what a task raised, not the error.
+            waiting += [
+                Ltm3dError(text) for text in re.findall(r"^ltm3d\.errors\.\w+: (.+)$", str(current), re.MULTILINE)
+            ]
+    return None
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when dvc ends, were it by kill -9; started by hand, it stays."""
+    if "DVC_ROOT" not in os.environ or sys.platform != "linux":
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        sys.exit("dvc has ended; so does this stage")
+
+
+def set_up_logging() -> None:
+    """Log events to stderr, quietly for the libraries."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for name in ("mlflow", "alembic", "ray", "httpx", "urllib3", "matplotlib", "deepspeed", "DeepSpeed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def git_commit() -> str:
+    """The checkout's commit, or an empty string where there is none."""
+    result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else ""

@@ -1,0 +1,55 @@
+"""What the four training stages share: where a run's state is, its curve for `dvc plots`, its metrics for MLflow."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from ltm3d.training.config import TrainingConfig
+from ltm3d.training.data import ExampleSet
+from ltm3d.training.launch import TrainingResult, train
+from pipelines._stage import Stage
+
+
+def run_training(
+    stage: Stage,
+    *,
+    config: TrainingConfig,
+    run_key: str,
+    build_model: Callable[[], nn.Module],
+    build_examples: Callable[[], ExampleSet],
+    build_validation: Callable[[], ExampleSet],
+) -> TrainingResult:
+    """Train with Ray Train and DeepSpeed, resuming what was begun with the same key, and write the loss curve.
+
+    Args:
+        run_key: identity of all that is not in `config`: model settings and the data's digests.
+    """
+    stage.start_ray()
+    label = stage.name if stage.item is None else f"{stage.name}_{stage.item}"
+    result = train(
+        name=label,
+        build_model=build_model,
+        build_examples=build_examples,
+        build_validation=build_validation,
+        config=config,
+        resources=stage.resources,
+        run_dir=stage.state_dir.absolute(),
+        on_metrics=lambda step, metrics: stage.tracker.log_metrics(metrics, step=step),
+        run_key=run_key,
+    )
+    write_curve(stage.state_dir / "metrics.jsonl", stage.data / "plots" / f"{label}.json")
+    return result
+
+
+def write_curve(metrics: Path, output: Path) -> None:
+    """Write the loss over the steps."""
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    write_rows([{"step": row["step"], "loss": row["loss"]} for row in rows if "loss" in row], output)
+
+
+def write_rows(rows: list[dict[str, float]], output: Path) -> None:
+    """Write a list of rows, the form that `dvc plots` reads."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(rows, indent=1) + "\n")

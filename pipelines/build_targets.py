@@ -1,0 +1,36 @@
+"""Build the training targets of one representation → data/targets/R."""
+
+from functools import partial
+
+from ltm3d.shards.index import read_index
+from ltm3d.transforms.build_targets import CODE_VERSION, build_targets_shard, target_kind
+from ltm3d.transforms.mapping import map_shards, plan_jobs
+from pipelines import _stage
+from pipelines._planning import uids_by_shard
+
+
+def main(representation: str) -> None:
+    """Turn every kept mesh into what the representation's tokenizer is trained on."""
+    with _stage.stage("build_targets", item=representation, minutes="1 minute", disk="150 MB") as stage:
+        kind = target_kind(representation)
+        config = stage.params.get(f"build_targets.{representation}", kind.config)
+        jobs = plan_jobs(
+            uids_by_shard(read_index(stage.data / "meshes")),
+            inputs=[stage.data / "meshes"],
+            key_parts=[config, kind.fields, CODE_VERSION, stage.seed],
+        )
+        stage.start_ray()
+        ledger = map_shards(
+            jobs,
+            partial(build_targets_shard, representation=representation, config=config, seed=stage.seed),
+            fields=kind.fields,
+            output=stage.data / "targets" / representation,
+            num_workers=stage.resources.num_workers,
+            label=f"{stage.name}@{representation}",
+            max_reject_fraction=config.max_reject_fraction,
+        )
+        stage.tracker.log_metrics({**ledger.metrics(), "num_tasks": ledger.num_tasks})
+
+
+if __name__ == "__main__":
+    _stage.run(main)

@@ -1,0 +1,47 @@
+"""Raw archives → clean meshes in one frame, their index and the test ids: data/meshes, data/metrics/test_ids.txt."""
+
+from functools import partial
+
+from ltm3d.schema import MESHES
+from ltm3d.shards.read import list_shards
+from ltm3d.transforms.clean import CODE_VERSION, CleanConfig, clean_shard
+from ltm3d.transforms.mapping import map_shards, plan_jobs
+from ltm3d.transforms.splits import index_meshes
+from pipelines import _stage
+
+
+def main() -> None:
+    """Read every asset in a child process with limits, leave duplicates out, split the rest."""
+    with _stage.stage("clean_meshes", minutes="1 minute", disk="60 MB") as stage:
+        config = stage.params.get("clean_meshes", CleanConfig)
+        raw, output = stage.data / "raw", stage.data / "meshes"
+        jobs = plan_jobs(
+            {shard.name: shard.uids for shard in list_shards(raw)},
+            inputs=[raw],
+            key_parts=[config.limits, config.child, MESHES, CODE_VERSION],
+        )
+        stage.start_ray()
+        ledger = map_shards(
+            jobs,
+            partial(clean_shard, config=config),
+            fields=MESHES,
+            output=output,
+            num_workers=stage.resources.num_workers,
+            label=stage.name,
+            max_reject_fraction=config.max_reject_fraction,
+        )
+        entries = index_meshes(
+            output,
+            ledger,
+            val_fraction=config.val_fraction,
+            test_fraction=config.test_fraction,
+            test_ids=stage.data / "metrics" / "test_ids.txt",
+        )
+        watertight = sum(entry.is_watertight for entry in entries) / len(entries)
+        stage.tracker.log_metrics(
+            {**ledger.metrics(), "num_tasks": ledger.num_tasks, "watertight_fraction": watertight}
+        )
+
+
+if __name__ == "__main__":
+    _stage.run(main)

@@ -1,0 +1,43 @@
+"""Encode views and captions with the frozen condition encoders → data/conditions."""
+
+from ltm3d import schema
+from ltm3d.shards.index import uids_of_split
+from ltm3d.shards.plan import key_of
+from ltm3d.shards.read import ShardSet
+from ltm3d.transforms.encode_conditions import CODE_VERSION, ConditionEncoding, EncodeConditionsConfig
+from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
+from pipelines import _stage
+from pipelines._planning import available, own_encoder_hash, uids_by_shard
+
+
+def main() -> None:
+    """Cache the condition tokens and embeddings of every asset."""
+    with _stage.stage("encode_conditions", minutes="1 minute", disk="30 MB") as stage:
+        config = stage.params.get("encode_conditions", EncodeConditionsConfig)
+        entries = available(stage.data, "views")
+        own = (stage.data / "models" / "condition_encoder").absolute()
+        image_model, text_model = config.image_model or str(own), config.text_model or str(own)
+        captions = {entry.uid: entry.caption for entry in entries}
+        jobs = plan_jobs(
+            uids_by_shard(entries),
+            inputs=[stage.data / "views"],
+            key_parts=[config, schema.CONDITIONS, CODE_VERSION, own_encoder_hash(own, config), key_of(captions)],
+        )
+        stage.start_ray()
+        output = stage.data / "conditions"
+        map_shards_with_model(
+            jobs,
+            ConditionEncoding,
+            (image_model, text_model, captions),
+            fields=schema.CONDITIONS,
+            output=output,
+            num_workers=stage.resources.num_workers,
+            label="encode_conditions",
+            max_reject_fraction=config.max_reject_fraction,
+        )
+        test = ShardSet(output, uids_of_split(entries, "test"))
+        stage.tracker.log_metrics({"num_assets": len(entries), "num_test_assets": len(test)})
+
+
+if __name__ == "__main__":
+    _stage.run(main)

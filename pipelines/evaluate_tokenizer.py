@@ -1,0 +1,51 @@
+"""Measure the tokenizer on the test split, beside its ceiling, and audit its tokens → data/metrics."""
+
+import json
+
+import torch
+
+from ltm3d.evaluation.fidelity import PROTOCOL
+from ltm3d.evaluation.reconstruction import ReconstructionConfig, measure_reconstructions
+from ltm3d.evaluation.table import to_document, to_text
+from ltm3d.shards.index import uids_of_split
+from ltm3d.shards.meshes import read_mesh
+from ltm3d.shards.read import ShardSet
+from ltm3d.tokenizers.audit import audit_tokens
+from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
+from pipelines import _stage
+from pipelines._evaluation import log_document
+from pipelines._planning import available
+
+
+def main(representation: str) -> None:
+    """Reconstruct every test asset at each resolution."""
+    with _stage.stage("evaluate_tokenizer", item=representation, minutes="2 minutes", disk="1 MB") as stage:
+        config = stage.params.get("evaluate_tokenizer", ReconstructionConfig)
+        num_surface = stage.params.get("encode_tokens", EncodeTokensConfig).num_surface
+        tokenizer = SdfTokenizer.load(stage.data / "models" / "tokenizer" / representation)
+        uids = uids_of_split(available(stage.data, f"targets/{representation}"), "test")
+        targets = ShardSet(stage.data / "targets" / representation, uids)
+        meshes = ShardSet(stage.data / "meshes", uids)
+        first = encode_set(tokenizer, targets, num_surface=num_surface).mean
+        second = encode_set(tokenizer, targets, num_surface=num_surface, start=num_surface).mean
+        scores = measure_reconstructions(
+            tokenizer,
+            [(uid, read_mesh(meshes, index), first[index]) for index, uid in enumerate(uids)],
+            config=config,
+            seed=stage.seed,
+        )
+        document = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
+        if len(uids) > 1:
+            document["token_audit"] = audit_tokens(tokenizer.normalize(first), tokenizer.normalize(second)).to_dict()
+        path = stage.data / "metrics" / f"tokenizer_{representation}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+        log_document(stage.tracker, document)
+        columns = ("volume_iou", "chamfer_l1", "f_score@0.05", "normal_consistency")
+        _stage.logger.info("\n%s", to_text(to_document(scores, seed=stage.seed), columns))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    _stage.run(main)

@@ -1,0 +1,177 @@
+"""Register the trained parts as one model version, alias `challenger` → data/receipts/R.json."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ltm3d.conditioning.photo import measure_extent
+from ltm3d.errors import DataError, ModelError
+from ltm3d.evaluation.gate import GateConfig
+from ltm3d.evaluation.promotion import GATE_FILE, PER_ASSET_FILE
+from ltm3d.generator.bundle import ENCODER_FOLDER, PARTS, BundleConfig, write_bundle
+from ltm3d.nn.weights import weights_hash
+from ltm3d.shards.read import list_shards
+from ltm3d.tracking.provenance import combined_hash, git_state
+from ltm3d.tracking.registry import CHALLENGER, HASH_TAG, RegisteredVersion, register_model
+from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
+from ltm3d.transforms.sample_shapes import SampleShapesConfig
+from pipelines import _stage
+from pipelines._params import PARAMS_FILE
+
+SHOWN = "generated"  # the method whose figures every version carries as tags
+NUM_EXTENT_VIEWS = 256
+
+
+def main(representation: str) -> None:
+    """Put the parts into one bundle, register it with figures, gallery and provenance, and write the receipt."""
+    with _stage.stage("register", item=representation, minutes="1 minute", disk="80 MB") as stage:
+        gate = stage.params.get(f"promotion.{representation}", GateConfig)
+        document, per_asset = read_figures(stage.data / "metrics", representation)
+        bundle = make_bundle(stage, representation)
+        figures = dict(flatten_figures(document))
+        card = stage.state_dir / "card"
+        card.mkdir(exist_ok=True)
+        contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
+        for name, content in contents.items():
+            (card / name).write_text(_json(content))
+        files = [*(card / name for name in contents), PARAMS_FILE, Path("dvc.lock")]
+        gallery = stage.data / "gallery" / representation
+        if gallery.is_dir():
+            stage.tracker.log_artifact(gallery, "gallery")
+        stage.tracker.log_metrics(figures)
+        tracking_uri = _stage.read_resources(stage.params)[1]
+        stage.tracker.flush()
+        if stage.tracker.run_id is None:
+            raise ModelError(
+                f"MLflow at {tracking_uri} does not answer: start it and run `dvc repro` again, the rest is done"
+            )
+        version = register_model(
+            bundle=bundle,
+            name=f"ltm3d-{representation}",
+            metrics={name: value for name, value in figures.items() if is_shown(name, gate)},
+            tags=provenance(stage, representation, document),
+            artifacts=[path for path in files if path.is_file()],
+            tracking_uri=tracking_uri,
+            run=stage.tracker.run_id,
+        )
+        write_receipt(stage.data / "receipts" / f"{representation}.json", version)
+        _stage.logger.info("%s is registered, alias %s", version.uri, CHALLENGER)
+
+
+def make_bundle(stage: _stage.Stage, representation: str) -> Path:
+    """Copy the trained parts into one folder, with what generation must know of the training views."""
+    sampling = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
+    encoders = stage.params.get("encode_conditions", EncodeConditionsConfig)
+    views = list_shards(stage.data / "views")
+    if not views:
+        raise DataError(f"{stage.data / 'views'} holds no pictures; run render_views (dvc repro)")
+    images = np.concatenate([np.asarray(views[0]["images"][index]) for index in range(len(views[0]))])[
+        :NUM_EXTENT_VIEWS
+    ]
+    models = stage.data / "models"
+    folder = stage.state_dir / "bundle"
+    if folder.is_dir():
+        shutil.rmtree(folder)  # ours, left by an interrupted run
+    write_bundle(
+        folder,
+        config=BundleConfig(
+            representation=representation,
+            image_model=encoders.image_model or ENCODER_FOLDER,
+            text_model=encoders.text_model or ENCODER_FOLDER,
+            image_resolution=images.shape[1],
+            image_extent=round(measure_extent(images), 4),
+            decode_resolution=sampling.resolution,
+            sampling=sampling.sampling,
+        ),
+        models={part: models / part / representation for part in PARTS},
+        encoder=models / "condition_encoder" if encoders.uses_own_encoder else None,
+    )
+    return folder
+
+
+def read_figures(metrics: Path, representation: str) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Return the evaluation's document, and figure → uid → value of the generated shapes.
+
+    Raises:
+        DataError: the evaluation has not run.
+    """
+    try:
+        document = json.loads((metrics / f"generator_{representation}.json").read_text())
+        by_method = json.loads((metrics / f"generator_{representation}_assets.json").read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{metrics} lacks the generator's figures ({error}); run evaluate_generator (dvc repro)"
+        ) from error
+    per_asset: dict[str, dict[str, float]] = {}
+    for method_and_prompt, assets in by_method.items():
+        method, _, prompt = method_and_prompt.partition("/")
+        if method != SHOWN:
+            continue
+        for uid, figures in assets.items():
+            for name, value in figures.items():
+                per_asset.setdefault(plain_name(f"{prompt}/{method}/{name}"), {})[uid] = value
+    return document, per_asset
+
+
+def flatten_figures(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Yield every number of a nested document with its path, e.g. `image/generated/chamfer_l1`."""
+    if isinstance(node, Mapping):
+        for name, child in node.items():
+            yield from flatten_figures(child, f"{path}/{name}" if path else str(name))
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield plain_name(path), float(node)
+
+
+def plain_name(name: str) -> str:
+    """Spell a figure's name as MLflow takes it."""
+    return name.replace("@", "_at_").replace("^", "_")
+
+
+def is_shown(name: str, gate: GateConfig) -> bool:
+    """Say whether a figure becomes a tag: what the gate asks for, and the generated shapes' means."""
+    asked = {gate.chosen.name, *(metric.name for metric in gate.guarded)}
+    for bound in gate.required:
+        asked |= {value for value in (bound.name, bound.below, bound.above) if isinstance(value, str)}
+    is_mean = not name.endswith(("_low", "_high"))
+    return name in asked or (f"/{SHOWN}/" in name and is_mean) or name.startswith("fidelity_ratio/")
+
+
+def provenance(stage: _stage.Stage, representation: str, document: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the version was made from and measured by."""
+    shards = [*list_shards(stage.data / "meshes"), *list_shards(stage.data / "targets" / representation)]
+    return {
+        **git_state(Path()),
+        "recipe": stage.params.recipe,
+        "data_hash": combined_hash(f"{shard.name} {shard.digest}" for shard in shards),
+        "tokenizer_hash": weights_hash(stage.data / "models" / "tokenizer" / representation),
+        "protocol": str(document.get("protocol", "")),
+        "test_set": str(document.get("test_ids_sha256", "")),
+    }
+
+
+def write_receipt(path: Path, version: RegisteredVersion) -> None:
+    """Write what was registered; the same model with the same figures gives the same bytes in the same registry."""
+    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "recipe")
+    receipt = {
+        "model": version.name,
+        "version": version.version,
+        "uri": version.uri,
+        "weights_hash": version.tags[HASH_TAG],
+        **{name: version.tags[name] for name in named},
+        "figures": version.figures,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_json(receipt))
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    _stage.run(main)

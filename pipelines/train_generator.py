@@ -1,0 +1,65 @@
+"""Train the generator (prefix, masked auto-encoder, DenoiseNet) on cached latents → data/models/generator/R."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from ltm3d.errors import ModelError
+from ltm3d.generator.model import Generator, GeneratorConfig, TokenShape
+from ltm3d.nn.weights import load_state, weights_hash
+from ltm3d.shards.plan import key_of
+from ltm3d.training.config import TrainingConfig
+from pipelines import _stage
+from pipelines._latents import LatentData
+from pipelines._training import run_training
+
+CODE_VERSION = 1
+
+
+def main(representation: str) -> None:
+    """Train the conditional distribution of the tokens."""
+    with _stage.stage("train_generator", item=representation, minutes="8 minutes", disk="120 MB") as stage:
+        config = stage.params.get(f"generator.{representation}.model", GeneratorConfig)
+        training = stage.params.get(f"generator.{representation}.training", TrainingConfig)
+        allow_unordered = stage.params.value(f"generator.{representation}.allow_unordered", bool)
+        latents = LatentData.of(stage.data, representation)
+        if not allow_unordered:
+            check_order(latents.tokenizer)
+        shape = latents.token_shape()
+        result = run_training(
+            stage,
+            config=training,
+            run_key=key_of(CODE_VERSION, config, latents.key()),
+            build_model=partial(build_model, config, shape),
+            build_examples=latents.train_examples,
+            build_validation=latents.val_examples,
+        )
+        model = build_model(config, shape)
+        load_state(model, load_file(result.weights), str(result.weights))
+        output = stage.data / "models" / "generator" / representation
+        model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
+
+
+def check_order(tokenizer: Path) -> None:
+    """Refuse tokens whose position says nothing: position embeddings and the reconstruction module rest on it.
+
+    Raises:
+        ModelError: the tokenizer's audit found its tokens unordered.
+    """
+    audit = json.loads((tokenizer / "audit.json").read_text())
+    if audit is not None and not audit["is_ordered"]:
+        raise ModelError(
+            f"the tokens of {tokenizer} have no order (elementwise / random distance "
+            f"{audit['elementwise_over_random']:.2f}, limit 0.5); use learnable queries, or set allow_unordered: true"
+        )
+
+
+def build_model(config: GeneratorConfig, shape: TokenShape) -> Generator:
+    """Build the model; its first weights are set by the training seed."""
+    return Generator(config, shape)
+
+
+if __name__ == "__main__":
+    _stage.run(main)

@@ -1,0 +1,46 @@
+"""Train Latent Token Reconstruction on cached latents → data/models/reconstructor/R."""
+
+from functools import partial
+
+from safetensors.torch import load_file
+
+from ltm3d.generator.model import TokenShape
+from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
+from ltm3d.nn.weights import load_state, weights_hash
+from ltm3d.shards.plan import key_of
+from ltm3d.training.config import TrainingConfig
+from pipelines import _stage
+from pipelines._latents import LatentData
+from pipelines._training import run_training
+
+CODE_VERSION = 1
+
+
+def main(representation: str) -> None:
+    """Train the direct guess of all tokens from the prompt."""
+    with _stage.stage("train_reconstructor", item=representation, minutes="3 minutes", disk="60 MB") as stage:
+        config = stage.params.get(f"reconstructor.{representation}.model", ReconstructorConfig)
+        training = stage.params.get(f"reconstructor.{representation}.training", TrainingConfig)
+        latents = LatentData.of(stage.data, representation)
+        shape = latents.token_shape()
+        result = run_training(
+            stage,
+            config=training,
+            run_key=key_of(CODE_VERSION, config, latents.key()),
+            build_model=partial(build_model, config, shape),
+            build_examples=latents.train_examples,
+            build_validation=latents.val_examples,
+        )
+        model = build_model(config, shape)
+        load_state(model, load_file(result.weights), str(result.weights))
+        output = stage.data / "models" / "reconstructor" / representation
+        model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
+
+
+def build_model(config: ReconstructorConfig, shape: TokenShape) -> Reconstructor:
+    """Build the model; its first weights are set by the training seed."""
+    return Reconstructor(config, shape)
+
+
+if __name__ == "__main__":
+    _stage.run(main)

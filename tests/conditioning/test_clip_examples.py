@@ -1,0 +1,40 @@
+"""Training pairs of the small CLIP."""
+
+import numpy as np
+import pytest
+
+from ltm3d.conditioning.clip_examples import ClipExamples
+from ltm3d.conditioning.tiny_clip import TinyClipConfig, build_tokenizer
+from ltm3d.errors import DataError
+
+CAPTIONS = ["A red chair.", "a lamp", "a red chair."]
+
+
+def make() -> ClipExamples:
+    images = np.arange(3 * 4 * 2 * 2 * 4, dtype=np.uint8).reshape(3, 4, 2, 2, 4)
+    return ClipExamples(images, CAPTIONS, build_tokenizer(CAPTIONS, config=TinyClipConfig()))
+
+
+def test_view_is_drawn_by_the_generator_alone() -> None:
+    data = make()
+    one, same = (data.example(1, np.random.default_rng([0, 5, 1]))["images"] for _ in range(2))
+    np.testing.assert_array_equal(one, same)
+    views = {data.example(1, np.random.default_rng(seed))["images"].tobytes() for seed in range(40)}
+    assert views == {data.images[1][view].tobytes() for view in range(4)}
+
+
+def test_captions_read_alike_share_an_index() -> None:
+    index = [int(make().example(i, np.random.default_rng(0))["caption_index"]) for i in range(3)]
+    assert index[0] == index[2] != index[1]
+
+
+def test_text_is_padded_and_masked() -> None:
+    example = make().example(1, np.random.default_rng(0))
+    assert example["text_ids"].shape == example["text_mask"].shape == (32,)
+    assert example["text_mask"].dtype == bool and example["text_mask"].sum() == 4
+
+
+def test_views_and_captions_must_match() -> None:
+    images = np.zeros((2, 1, 2, 2, 4), np.uint8)
+    with pytest.raises(DataError, match="2 assets have views but 3"):
+        ClipExamples(images, CAPTIONS, build_tokenizer(CAPTIONS, config=TinyClipConfig()))

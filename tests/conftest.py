@@ -1,0 +1,77 @@
+"""What all tests share: a quiet environment, shapes checked at run time, the real meshes."""
+
+import os
+
+# Before torch, ray, mlflow or dvc are imported anywhere.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "DS_ACCELERATOR": "cpu",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "DVC_NO_ANALYTICS": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "Agg",
+}
+os.environ.update(ENVIRONMENT)
+os.environ.pop("RAY_ADDRESS", None)
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+install_import_hook("ltm3d", "shape_checks.check")
+
+from collections import Counter  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = Path(os.environ.get("LTM3D_TEST_DATA") or REPOSITORY / "../shared/data").resolve()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real meshes: `objaverse/`, `shapenet/`, `captions.json`; skips where it is absent."""
+    if not (SHARED_DATA / "shapenet").is_dir():
+        pytest.skip(f"no real meshes at {SHARED_DATA}: set LTM3D_TEST_DATA")
+    return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the real meshes, and skip GPU tests where there is none."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.data)
+        if item.get_closest_marker("gpu"):
+            import torch
+
+            if not torch.cuda.is_available():
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line how many tests on real meshes ran and how many were skipped."""
+    counts = Counter(
+        outcome
+        for outcome in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "data" in getattr(report, "keywords", ()) and report.when in ("call", "setup")
+    )
+    if counts:
+        terminalreporter.write_line(
+            f"tests on real meshes ({SHARED_DATA}): {counts['passed']} passed, {counts['failed']} failed, "
+            f"{counts['skipped']} skipped"
+        )

@@ -1,0 +1,59 @@
+"""Small models, the same for all tests of the generator."""
+
+import pytest
+import torch
+
+from ltm3d.diffusion.ddpm import Ddpm
+from ltm3d.diffusion.flow_matching import FlowMatching
+from ltm3d.generator.model import Generator, GeneratorConfig, TokenShape
+from ltm3d.generator.prefix import Condition
+from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
+
+SHAPE = TokenShape(num_tokens=8, token_dim=4, image_width=12, text_width=10)
+
+
+def randomize(module: torch.nn.Module) -> None:
+    """Give zero-initialised layers weights, as training would."""
+    for parameter in module.parameters():
+        if not bool(parameter.any()):
+            torch.nn.init.normal_(parameter, std=0.2)
+
+
+@pytest.fixture(params=["flow", "ddpm"])
+def generator(request: pytest.FixtureRequest) -> Generator:
+    torch.manual_seed(0)
+    config = GeneratorConfig(
+        width=32,
+        encoder_depth=2,
+        decoder_depth=1,
+        num_heads=4,
+        num_prefix=3,
+        denoiser_width=32,
+        denoiser_depth=2,
+        head=request.param,
+        flow=FlowMatching(num_steps=4),
+        ddpm=Ddpm(num_timesteps=100, num_steps=20),
+    )
+    model = Generator(config, SHAPE).eval()
+    randomize(model)
+    return model
+
+
+@pytest.fixture
+def reconstructor() -> Reconstructor:
+    torch.manual_seed(1)
+    return Reconstructor(ReconstructorConfig(width=32, depth=1, num_heads=4), SHAPE).eval()
+
+
+@pytest.fixture
+def condition() -> Condition:
+    random = torch.Generator().manual_seed(2)
+    text_mask = torch.ones(4, 6, dtype=torch.bool)
+    text_mask[:, 4:] = False
+    return Condition(
+        torch.randn(4, 5, 12, generator=random),
+        torch.randn(4, 6, 10, generator=random),
+        text_mask,
+        has_image=torch.tensor([True, True, False, True]),
+        has_text=torch.tensor([True, False, True, True]),
+    )

@@ -1,0 +1,80 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ltm3d.errors import ConfigError
+from ltm3d.generator.model import Generator
+from ltm3d.generator.prefix import Condition
+from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.sampling import SamplingConfig, sample_tokens
+
+CONFIG = SamplingConfig(num_steps=5, guidance_scale=2.0)
+
+
+def rows(condition: Condition, index: list[int]) -> Condition:
+    return Condition(
+        condition.image_tokens[index],
+        condition.text_tokens[index],
+        condition.text_mask[index],
+        condition.has_image[index],
+        condition.has_text[index],
+    )
+
+
+def test_a_sample_does_not_depend_on_its_batch(
+    generator: Generator, reconstructor: Reconstructor, condition: Condition
+) -> None:
+    guess = reconstructor(condition).detach()
+    whole = sample_tokens(generator, condition, config=CONFIG, seeds=[1, 2, 3, 4], reconstructed=guess)
+    part = sample_tokens(generator, rows(condition, [2, 0]), config=CONFIG, seeds=[3, 1], reconstructed=guess[[2, 0]])
+    assert torch.allclose(whole[[2, 0]], part, atol=1e-5)
+    other_seed = sample_tokens(generator, condition, config=CONFIG, seeds=[5, 2, 3, 4], reconstructed=guess)
+    assert not torch.allclose(whole[0], other_seed[0], atol=1e-3)
+
+
+def test_alpha_one_is_no_guidance_bit_for_bit(
+    generator: Generator, reconstructor: Reconstructor, condition: Condition
+) -> None:
+    guess = reconstructor(condition).detach()
+    off = replace(CONFIG, alpha_schedule="off")
+    one = replace(CONFIG, alpha_schedule="constant", alpha=1.0)
+    first = sample_tokens(generator, condition, config=off, seeds=range(4))
+    assert torch.equal(first, sample_tokens(generator, condition, config=one, seeds=range(4), reconstructed=guess))
+    half = replace(one, alpha=0.5)
+    assert not torch.equal(first, sample_tokens(generator, condition, config=half, seeds=range(4), reconstructed=guess))
+
+
+def test_guidance_scale_one_is_the_conditional_branch(generator: Generator, condition: Condition) -> None:
+    config = replace(CONFIG, guidance_scale=1.0, alpha_schedule="off")
+    nearly = replace(config, guidance_scale=1.0 + 1e-7)
+    assert torch.allclose(
+        sample_tokens(generator, condition, config=config, seeds=range(4)),
+        sample_tokens(generator, condition, config=nearly, seeds=range(4)),
+        atol=1e-4,
+    )
+
+
+def test_each_token_is_written_once(generator: Generator, condition: Condition) -> None:
+    seen: list[torch.Tensor] = []
+    config = replace(CONFIG, alpha_schedule="off")
+    tokens = sample_tokens(
+        generator, condition, config=config, seeds=range(4), on_step=lambda step, total, x: seen.append(x.clone())
+    )
+    for before, after in itertools.pairwise(seen):
+        written = before.abs().sum(-1) > 0
+        assert torch.equal(before[written], after[written])
+    assert bool((tokens.abs().sum(-1) > 0).all())
+    assert len(seen) == 5
+
+
+def test_alpha_grows_to_one() -> None:
+    alphas = [SamplingConfig().alpha_at(step, 16) for step in range(16)]
+    assert alphas[0] == pytest.approx(1 / 16)
+    assert alphas[-1] == 1.0
+
+
+def test_reconstruction_guidance_needs_reconstructed_tokens(generator: Generator, condition: Condition) -> None:
+    with pytest.raises(ConfigError, match="needs reconstructed tokens"):
+        sample_tokens(generator, condition, config=CONFIG, seeds=range(4))

@@ -1,0 +1,192 @@
+"""The stage wrapper, run as dvc runs it: a process of its own in a folder with a params.yaml."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from ltm3d.errors import ConfigError, DataError, Ltm3dError
+from pipelines._params import Params
+from pipelines._stage import find_known_error, locked, read_resources
+
+PARAMS = """
+recipe: smoke
+seed: 5
+representations: [sdf]
+resources: {num_workers: 2, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
+"""
+HEADER = """
+import sys, time
+from pathlib import Path
+from ltm3d.errors import DataError
+from pipelines import _stage
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    return tmp_path
+
+
+def write_stage(checkout: Path, body: str, name: str = "toy_stage.py") -> list[str]:
+    (checkout / name).write_text(HEADER + textwrap.dedent(body) + "\n_stage.run(main)\n")
+    return [sys.executable, name]
+
+
+def run_stage(checkout: Path, body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*write_stage(checkout, body), *arguments]
+    return subprocess.run(command, cwd=checkout, env=environment(), capture_output=True, text=True, timeout=120)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    root = Path(__file__).resolve().parents[2]
+    return {**os.environ, "PYTHONPATH": str(root), **extra}
+
+
+def test_a_stage_has_settings_state_tracker_and_estimate(checkout: Path) -> None:
+    done = run_stage(
+        checkout,
+        """
+        def main(representation):
+            with _stage.stage("toy", item=representation, minutes="1 minute", disk="2 MB") as stage:
+                stage.tracker.log_metrics({"figure": 4.0})
+                stage.start_ray()
+                import ray
+                print(ray.get(ray.remote(lambda: 7).remote()), int(ray.cluster_resources()["CPU"]))
+                print(stage.seed, stage.state_dir, stage.resources.num_workers, stage.params.recipe)
+        """,
+        "sdf",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["7", "2", "5", "data/runs/toy@sdf", "2", "smoke"]
+    assert "toy@sdf: about 1 minute and 2 MB of disk" in done.stderr
+    import sqlite3
+
+    with sqlite3.connect(checkout / "mlflow.db") as connection:
+        metrics = dict(connection.execute("select key, value from metrics where key in ('figure', 'stage_seconds')"))
+        (status,) = connection.execute("select status from runs").fetchone()
+    assert metrics["figure"] == 4.0 and metrics["stage_seconds"] > 0
+    assert status == "FINISHED"
+
+
+def test_our_own_error_is_one_line_and_exit_code_1(checkout: Path) -> None:
+    done = run_stage(checkout, "def main():\n    raise DataError('data/meshes is empty; run clean_meshes')")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "error: data/meshes is empty; run clean_meshes"
+
+
+def test_an_unexpected_error_keeps_its_traceback(checkout: Path) -> None:
+    done = run_stage(checkout, "def main():\n    {}['missing']")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "KeyError" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--force"], ["sdf", "x"]])
+def test_a_stage_takes_no_flags(checkout: Path, arguments: list[str]) -> None:
+    done = run_stage(checkout, "def main():\n    pass", *arguments)
+    assert done.returncode == 1 and "takes no flags" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_matrix_stage_names_its_items(checkout: Path) -> None:
+    body = """
+    def main(representation):
+        with _stage.stage("toy", item=representation, minutes="", disk=""):
+            pass
+    """
+    missing = run_stage(checkout, body)
+    assert missing.returncode == 1 and "REPRESENTATION (sdf)" in missing.stderr
+    unknown = run_stage(checkout, body, "voxels")
+    assert unknown.returncode == 1 and "toy voxels: params.yaml has the representations sdf" in unknown.stderr
+
+
+def test_a_held_lock_is_one_clear_line(checkout: Path) -> None:
+    lock = checkout / "data/runs/toy.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        file.write("4711")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run_stage(
+            checkout, "def main():\n    with _stage.stage('toy', minutes='', disk=''):\n        print('ran')"
+        )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.strip() == (
+        "error: toy is already running in this checkout (process 4711); wait for it, or stop it first"
+    )
+
+
+def test_a_lock_is_free_again_after_use(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    for _ in range(2):
+        with locked(path, "x"), pytest.raises(Ltm3dError, match="already running"), locked(path, "x"):
+            pass
+
+
+def test_ctrl_c_ends_cleanly(checkout: Path) -> None:
+    command = write_stage(checkout, "def main():\n    print('up', flush=True)\n    time.sleep(60)")
+    with subprocess.Popen(
+        command, cwd=checkout, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == "stopped; the next run goes on from here\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
+def test_a_stage_dies_with_dvc_even_by_kill_9(checkout: Path) -> None:
+    stage = write_stage(
+        checkout, "def main():\n    Path('pid').write_text(str(__import__('os').getpid()))\n    time.sleep(60)"
+    )
+    parent = f"import subprocess; subprocess.run({stage!r})"
+    with subprocess.Popen([sys.executable, "-c", parent], cwd=checkout, env=environment(DVC_ROOT=str(checkout))) as dvc:
+        deadline = time.monotonic() + 30
+        while not (checkout / "pid").is_file() or not (checkout / "pid").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        dvc.kill()
+    pid = int((checkout / "pid").read_text())
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline, "the stage outlived dvc"
+        time.sleep(0.05)
+
+
+def test_errors_from_ray_tasks_are_found(checkout: Path) -> None:
+    done = run_stage(
+        checkout,
+        """
+        def fail(row):
+            raise DataError("the shard is damaged")
+
+        def main():
+            with _stage.ray_started(2):
+                import ray
+                ray.get(ray.remote(fail).remote(1))
+        """,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == "error: the shard is damaged"
+
+
+def test_a_nested_known_error_is_found_only_behind_ray() -> None:
+    ours = DataError("x")
+    assert find_known_error(ours) is ours
+    other = KeyError("y")
+    other.__cause__ = ours
+    assert find_known_error(other) is None
+
+
+def test_unknown_resources_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"resources\.num_gpus: unknown key"):
+        read_resources(Params({"resources": {"num_gpus": 1, "tracking_uri": "sqlite:///x.db"}}))
+    with pytest.raises(ConfigError, match="tracking_uri: missing"):
+        read_resources(Params({"resources": {}}))

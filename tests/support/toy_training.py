@@ -1,0 +1,53 @@
+"""A model and examples small enough to train in seconds, for the tests of training."""
+
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ltm3d.nn.randomness import StepRandom
+
+
+class ToyExamples:
+    """Points on a noisy sine; `delay` slows an example down, so that a test can interrupt the run."""
+
+    def __init__(self, count: int, delay: float = 0.0, broken: int | None = None) -> None:
+        self.x = np.linspace(-2, 2, count, dtype=np.float32)
+        self.delay = delay
+        self.broken = broken
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        time.sleep(self.delay)
+        x = self.x[index] + 0.1 * rng.standard_normal(1).astype(np.float32)
+        y = np.sin(3 * x) * (np.inf if index == self.broken else 1)
+        return {"x": x.astype(np.float32), "y": y.astype(np.float32), "index": np.int64(index)}
+
+
+class ToyModel(nn.Module):
+    """A regression that draws noise for its input, as a diffusion loss does, and leaves a parameter unused."""
+
+    no_weight_decay = ("head",)
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(1, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, width))
+        self.head = nn.Linear(width, 1)
+        self.unused = nn.Parameter(torch.ones(3, 3))
+        self.register_buffer("scale", torch.tensor(2.0))
+
+    def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
+        noise = 0.05 * random.normal(1)
+        ratio = 0.5 + torch.rand((), generator=random.shared).to(noise.device)
+        error = self.head(self.body(batch["x"] + noise)) * self.scale - batch["y"]
+        loss = ratio * error.square().mean()
+        return loss, {"absolute_error": error.abs().mean(), "ratio": ratio}
+
+
+def toy_examples(count: int = 40, delay: float = 0.0, broken: int | None = None) -> partial[ToyExamples]:
+    """Return a builder of examples."""
+    return partial(ToyExamples, count, delay, broken)

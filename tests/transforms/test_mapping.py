@@ -1,0 +1,187 @@
+import functools
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shard_jobs
+from shard_jobs import FIELDS, number
+
+from ltm3d.errors import DataError
+from ltm3d.shards.ledger import read_ledger
+from ltm3d.shards.plan import shard_name
+from ltm3d.shards.read import ShardSet, list_shards
+from ltm3d.transforms.mapping import ShardJob, map_shards, map_shards_with_model, plan_jobs
+
+UIDS = [f"n-{i}" for i in range(20)]
+
+
+def jobs_of(uids=UIDS, num_shards=4, version=1) -> list[ShardJob]:
+    by_shard: dict[str, list[str]] = {}
+    for uid in uids:
+        by_shard.setdefault(shard_name(uid, num_shards), []).append(uid)
+    return plan_jobs(by_shard, inputs=(), key_parts=(version,))
+
+
+def run(jobs, transform, output, *, num_workers=2, max_reject_fraction=0.1):
+    return map_shards(
+        jobs,
+        transform,
+        fields=FIELDS,
+        output=output,
+        num_workers=num_workers,
+        label="squares",
+        max_reject_fraction=max_reject_fraction,
+    )
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_every_shard_is_one_ray_data_task_and_every_asset_has_a_line(ray_local, tmp_path, caplog):
+    jobs = jobs_of()
+    with caplog.at_level(logging.INFO):
+        ledger = run(jobs, shard_jobs.squares, tmp_path / "out")
+    assert ledger.num_tasks == len(jobs) == 4
+    assert f"{len(jobs)} Ray Data tasks" in caplog.text
+    assert "19 of 20 assets ok" in caplog.text
+    assert len(ledger.ok) == 19
+    assert ledger.rejects["n-13"].reason == "timeout"
+    assert read_ledger(tmp_path / "out") == read_ledger(tmp_path / "out")
+    assert read_ledger(tmp_path / "out").counts() == {"ok": 19, "timeout": 1}
+    shards = ShardSet(tmp_path / "out", uids=["n-7", "n-19"])
+    assert [int(shards.get("value", i)) for i in range(2)] == [49, 361]
+    assert shards.record(1) == {"number": 19}
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(ray_local, tmp_path):
+    for num_workers in (1, 3):
+        run(jobs_of(), shard_jobs.squares, tmp_path / str(num_workers), num_workers=num_workers)
+    assert files_of(tmp_path / "1") == files_of(tmp_path / "3")
+
+
+def test_a_second_run_does_nothing_and_a_new_asset_does_one_shard(ray_local, tmp_path):
+    out, notes = tmp_path / "out", tmp_path / "notes"
+    notes.mkdir()
+    transform = functools.partial(shard_jobs.note_and_square, notes)
+    run(jobs_of(), transform, out)
+    before = files_of(out)
+    assert run(jobs_of(), transform, out).num_tasks == 0
+    assert len(list(notes.iterdir())) == 4
+    assert files_of(out) == before
+    assert run(jobs_of([*UIDS, "n-40"]), transform, out).num_tasks == 1
+    assert len(list(notes.iterdir())) == 5
+    assert "n-40" in {uid for shard in list_shards(out) for uid in shard.uids}
+    assert run(jobs_of(version=2), transform, out).num_tasks == 4
+
+
+def test_stale_shards_go_and_nothing_else(ray_local, tmp_path):
+    out = tmp_path / "out"
+    run(jobs_of(num_shards=8), shard_jobs.squares, out)
+    (out / "shard-notes").mkdir()
+    (out / "mine.txt").write_text("kept")
+    (out / ".shard-00001.abc").mkdir()
+    jobs = jobs_of(num_shards=2)
+    run(jobs, shard_jobs.squares, out)
+    assert {path.name for path in out.iterdir()} == {job.name for job in jobs} | {
+        "shard-notes",
+        "mine.txt",
+        "ledger.json",
+    }
+
+
+def test_too_many_rejects_fail_after_everything_is_written(ray_local, tmp_path):
+    with pytest.raises(DataError, match=r"rejected 1 of 20 assets.*max_reject_fraction = 0.01"):
+        run(jobs_of(), shard_jobs.squares, tmp_path, max_reject_fraction=0.01)
+    assert len(list_shards(tmp_path)) == 4
+    assert read_ledger(tmp_path).rejects["n-13"].detail == "13"
+
+
+def test_a_worker_killed_once_is_started_anew(ray_local, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    victim = jobs_of()[1].name
+    run(jobs_of(), functools.partial(shard_jobs.kill_worker, notes, victim, 1), tmp_path / "killed")
+    assert len(list(notes.iterdir())) == 1
+    run(jobs_of(), shard_jobs.squares, tmp_path / "calm")
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "calm")
+
+
+def test_a_worker_killed_again_and_again_commits_nothing_and_a_rerun_does_the_rest(ray_local, tmp_path):
+    notes, out = tmp_path / "notes", tmp_path / "out"
+    notes.mkdir()
+    victim = jobs_of()[0].name
+    with pytest.raises(DataError, match="Ray worker died"):
+        run(jobs_of(), functools.partial(shard_jobs.kill_worker, notes, victim, 99), out, num_workers=1)
+    assert not (out / victim).exists()
+    done = {shard.name for shard in list_shards(out)}
+    ledger = run(jobs_of(), shard_jobs.squares, out)
+    assert ledger.num_tasks == 4 - len(done)
+    assert len(ledger) == 20
+
+
+def test_an_error_of_the_stage_is_told_in_one_line_and_a_bug_with_its_trace(ray_local, tmp_path):
+    with pytest.raises(DataError, match=r"squares, shard-\d+: the input is of another make"):
+        run(jobs_of(), shard_jobs.raise_data_error, tmp_path)
+    with pytest.raises(RuntimeError, match=r"(?s)raise_bug.*KeyError: 'a bug'"):
+        run(jobs_of(), shard_jobs.raise_bug, tmp_path)
+    assert list_shards(tmp_path) == []
+
+
+def test_no_job_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no asset to work on"):
+        run([], shard_jobs.squares, tmp_path)
+
+
+def test_a_model_is_loaded_once_an_actor(ray_local, tmp_path):
+    out, notes = tmp_path / "out", tmp_path / "notes"
+    notes.mkdir()
+    jobs = jobs_of(num_shards=8)
+    ledger = map_shards_with_model(
+        jobs,
+        shard_jobs.Adder,
+        (notes, 100),
+        fields=FIELDS,
+        output=out,
+        num_workers=2,
+        label="add",
+        max_reject_fraction=0,
+    )
+    assert len(ledger.ok) == 20
+    assert ledger.num_tasks == len(jobs) == 8
+    assert len(list(notes.iterdir())) == 2
+    shards = ShardSet(out)
+    assert all(int(shards.get("value", i)) == number(uid) + 100 for i, uid in enumerate(shards.uids))
+
+
+def test_a_model_that_cannot_be_loaded_is_told_in_one_line(ray_local, tmp_path):
+    with pytest.raises(DataError, match="the model folder is empty"):
+        map_shards_with_model(
+            jobs_of(),
+            shard_jobs.Unloadable,
+            (),
+            fields=FIELDS,
+            output=tmp_path,
+            num_workers=1,
+            label="add",
+            max_reject_fraction=0,
+        )
+
+
+def test_unsettled_rejects_are_tried_again(ray_local, tmp_path):
+    from ltm3d.shards.write import Reject, write_shard
+
+    job = jobs_of(["n-1", "n-2"], num_shards=1)[0]
+    write_shard(
+        tmp_path / job.name,
+        fields=FIELDS,
+        arrays={"value": [np.array(1)]},
+        uids=["n-1"],
+        records=[{}],
+        rejects=[Reject(uid="n-2", reason="fetch_error", detail="network")],
+        key=job.key,
+    )
+    ledger = run([job], shard_jobs.squares, tmp_path)
+    assert ledger.num_tasks == 1
+    assert ledger.ok == {"n-1", "n-2"}
