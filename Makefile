@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test check format
+.PHONY: setup demo test check format deps
 .DEFAULT_GOAL := setup
 
 setup: $(INSTALLED)
@@ -21,8 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: setup
 	dvc repro
-	ltm3d promote
-	@ltm3d results
+	@ltm3d promote; promoted=$$?; ltm3d results; exit $$promoted
 
 test: setup
 	pytest
@@ -37,3 +36,7 @@ check: setup
 format: setup
 	ruff check --fix .
 	ruff format .
+
+# After an import has changed: write the code dependencies in dvc.yaml anew.
+deps: setup
+	python tests/support/dependencies.py

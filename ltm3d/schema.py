@@ -73,7 +73,9 @@ REASONS = {
     "failed": "an unexpected error in our own code; the detail names it",
 }
 
-RAW = (Field(name="archive", dtype="uint8", shape=("bytes",), unit="zip archive of the asset's own files", ragged=True),)
+RAW = (
+    Field(name="archive", dtype="uint8", shape=("bytes",), unit="zip archive of the asset's own files", ragged=True),
+)
 
 MESHES = (
     Field(name="vertices", dtype="float32", shape=("N", 3), unit="normalised frame", ragged=True),
@@ -90,15 +92,29 @@ VIEWS = (
 
 SDF_TARGETS = (
     Field(name="surface", dtype="float16", shape=("S", 6), unit="position in the normalised frame, unit normal"),
-    Field(name="volume", dtype="float16", shape=("Q", 4), unit="uniform query in [-1, 1]^3 and its distance, negative inside"),
-    Field(name="near", dtype="float16", shape=("Q", 4), unit="query near the surface and its distance, negative inside"),
+    Field(
+        name="volume",
+        dtype="float16",
+        shape=("Q", 4),
+        unit="uniform query in [-1, 1]^3 and its distance, negative inside",
+    ),
+    Field(
+        name="near", dtype="float16", shape=("Q", 4), unit="query near the surface and its distance, negative inside"
+    ),
 )
 
 CONDITIONS = (
-    Field(name="image_tokens", dtype="float16", shape=("V", "T_image", "C_image"), unit="frozen image encoder's states"),
+    Field(
+        name="image_tokens", dtype="float16", shape=("V", "T_image", "C_image"), unit="frozen image encoder's states"
+    ),
     Field(name="text_tokens", dtype="float16", shape=("T_text", "C_text"), unit="frozen text encoder's states"),
     Field(name="text_mask", dtype="bool", shape=("T_text",), unit="True = a real token"),
-    Field(name="image_embedding", dtype="float32", shape=("V", "E"), unit="unit norm, shared space with text where the model has one"),
+    Field(
+        name="image_embedding",
+        dtype="float32",
+        shape=("V", "E"),
+        unit="unit norm, shared space with text where the model has one",
+    ),
     Field(name="text_embedding", dtype="float32", shape=("E",), unit="unit norm"),
 )
 

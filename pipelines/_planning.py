@@ -1,13 +1,11 @@
-"""What several stages ask of the data: assets by shard, and the identity of the models they read."""
+"""What several stages ask of the data: which assets are there, shard by shard."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from ltm3d.shards.index import IndexEntry, read_index
 from ltm3d.shards.read import list_shards
-from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 
 
 def available(data: Path, *folders: str) -> list[IndexEntry]:
@@ -29,18 +27,3 @@ def uids_by_shard(entries: Sequence[IndexEntry], split: str | None = None) -> di
         if split is None or entry.split == split:
             groups[entry.shard].append(entry.uid)
     return dict(groups)
-
-
-def folder_hash(folder: Path) -> str:
-    """Hash the files of a model folder, names and content."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def own_encoder_hash(folder: Path, config: EncodeConditionsConfig) -> str:
-    """Identify the condition encoder of the pipeline; empty where only named ones are used."""
-    return folder_hash(folder) if config.uses_own_encoder else ""

@@ -145,9 +145,11 @@ def locked(path: Path, label: str) -> Iterator[None]:
 @contextmanager
 def ray_started(num_workers: int) -> Iterator[None]:
     """Run a Ray of our own with its own temporary folder on the loopback, or join the cluster of RAY_ADDRESS."""
+    address = os.environ.get("RAY_ADDRESS", "local")
+    if address == "local":
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default too, but then with a warning; read at import
     import ray
 
-    address = os.environ.get("RAY_ADDRESS", "local")
     root = Path.cwd()
     if address != "local":
         env_vars = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}

@@ -46,7 +46,8 @@ def run_training(
 def write_curve(metrics: Path, output: Path) -> None:
     """Write the loss over the steps."""
     rows = [json.loads(line) for line in metrics.read_text().splitlines()]
-    write_rows([{"step": row["step"], "loss": row["loss"]} for row in rows if "loss" in row], output)
+    curve = [{"step": row["step"], "loss": row["train/loss"]} for row in rows if "train/loss" in row]
+    write_rows(curve, output)
 
 
 def write_rows(rows: list[dict[str, float]], output: Path) -> None:

@@ -51,6 +51,7 @@ SETTINGS = {
     "generator.sdf.training": "ltm3d.training.config:TrainingConfig",
     "generator.sdf.allow_unordered": "builtins:bool",
     "sampling.sdf": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
+    "promotion.sdf": "ltm3d.evaluation.gate:GateConfig",
     "evaluation": "ltm3d.evaluation.generation:EvaluationConfig",
 }
 PLAIN_KEYS = ("recipe", "overrides", "seed", "representations", "sources", "resources")

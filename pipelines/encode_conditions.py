@@ -1,5 +1,8 @@
 """Encode views and captions with the frozen condition encoders → data/conditions."""
 
+import hashlib
+from pathlib import Path
+
 from ltm3d import schema
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import key_of
@@ -7,7 +10,7 @@ from ltm3d.shards.read import ShardSet
 from ltm3d.transforms.encode_conditions import CODE_VERSION, ConditionEncoding, EncodeConditionsConfig
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import available, own_encoder_hash, uids_by_shard
+from pipelines._planning import available, uids_by_shard
 
 
 def main() -> None:
@@ -21,7 +24,7 @@ def main() -> None:
         jobs = plan_jobs(
             uids_by_shard(entries),
             inputs=[stage.data / "views"],
-            key_parts=[config, schema.CONDITIONS, CODE_VERSION, own_encoder_hash(own, config), key_of(captions)],
+            key_parts=[config, schema.CONDITIONS, CODE_VERSION, folder_hash(own), key_of(captions)],
         )
         stage.start_ray()
         output = stage.data / "conditions"
@@ -37,6 +40,16 @@ def main() -> None:
         )
         test = ShardSet(output, uids_of_split(entries, "test"))
         stage.tracker.log_metrics({"num_assets": len(entries), "num_test_assets": len(test)})
+
+
+def folder_hash(folder: Path) -> str:
+    """Hash the files of a model folder, names and content."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ LIBRARIES = {
     "objaverse": "objaverse",
 }
 INSTALL = "run `make setup` (or pip install -c constraints.txt -e .)"
-TIMEOUT = 60.0  # seconds for one probe
+TIMEOUT = 180.0  # seconds for one probe
 
 
 @dataclass(frozen=True)
@@ -199,8 +199,9 @@ def check_dvc(checkout: Path) -> Iterator[Finding]:
         yield Finding("DVC", "no remote; results stay in .dvc/cache (docs/architecture.md says how to add one)")
     for remote in remotes:
         failure = python_fails(
-            f"from dvc.repo import Repo; odb = Repo({str(checkout)!r}).cloud.get_remote_odb(name={remote!r}); "
-            "assert odb.fs.exists(odb.fs.parent(odb.path)), f'{odb.path} cannot be reached'"
+            f"from dvc.repo import Repo; remote = Repo({str(checkout)!r}).cloud.get_remote(name={remote!r}); "
+            "fs, path = remote.fs, remote.path; "
+            "assert fs.exists(path) or fs.exists(fs.parent(path)), f'{path} cannot be reached'"
         )
         remedy = failure and f"check the address and the credentials: dvc remote modify {remote} url …"
         yield Finding(f"DVC remote {remote}", failure or "reachable", remedy)

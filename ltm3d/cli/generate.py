@@ -43,6 +43,8 @@ def generate(
         ltm3d generate --text "A 3D model of a lamp with a round base, Lamp." --out lamp.glb --seed 3
     """
     check_request(out=out, image=image, text=text, save_prepared=save_prepared)
+    if model.startswith("models:"):
+        check_registry(tracking_uri)
     from ltm3d.conditioning.photo import prepare_photo
     from ltm3d.generator.bundle import ShapeGenerator
     from ltm3d.tracking.registry import resolve_model
@@ -93,6 +95,20 @@ def check_request(*, out: Path, image: Path | None, text: str | None, save_prepa
             raise PromptError(f"{option} {path}: the folder {path.parent} does not exist, make it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise PromptError(f"{option} {path}: may not be written")
+
+
+def check_registry(tracking_uri: str) -> None:
+    """Refuse a local registry that is not there; MLflow would make an empty one.
+
+    Raises:
+        ModelError: no such file.
+    """
+    path = tracking_uri.removeprefix("sqlite:///")
+    if path != tracking_uri and not Path(path).is_file():
+        raise ModelError(
+            f"{path} does not exist, so there are no registered models: run this in the checkout where `make demo` "
+            "ran, or give --tracking-uri, or --model FOLDER"
+        )
 
 
 def pick_device(device: str) -> str:

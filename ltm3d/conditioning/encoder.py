@@ -3,7 +3,7 @@
 Letters: N prompts, H W pixels, T condition tokens, C condition channels, E embedding channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -153,7 +153,9 @@ def _check_kind(name: str, kinds: tuple[str, ...], what: str) -> str:
 
 def _load_model(auto_class: Any, name: str, device: torch.device | str) -> "PreTrainedModel":
     # safetensors only: weights a user hands us are never unpickled
-    model, report = _load_part(auto_class, name, dtype=torch.float32, use_safetensors=True, output_loading_info=True)
+    model, report = _load_part(
+        auto_class, name, {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+    )
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -162,7 +164,7 @@ def _load_model(auto_class: Any, name: str, device: torch.device | str) -> "PreT
     return model.eval().requires_grad_(False).to(device)
 
 
-def _load_part(auto_class: Any, name: str, **options: Any) -> Any:
+def _load_part(auto_class: Any, name: str, options: Mapping[str, Any] | None = None) -> Any:
     """Call transformers' from_pretrained; every failure is one line with the remedy."""
     from safetensors import SafetensorError
     from transformers.utils import logging as transformers_logging
@@ -175,7 +177,7 @@ def _load_part(auto_class: Any, name: str, **options: Any) -> Any:
     transformers_logging.disable_progress_bar()
     source = str(folder) if folder.is_dir() else name
     try:
-        return auto_class.from_pretrained(source, trust_remote_code=False, **options)
+        return auto_class.from_pretrained(source, trust_remote_code=False, **(options or {}))
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         if folder.is_dir():

@@ -183,7 +183,9 @@ class TinyClip(nn.Module):
     def save(self, folder: Path, tokenizer: "PreTrainedTokenizerFast") -> None:
         """Write model, tokenizer and image preprocessing so that transformers' Auto classes load the folder."""
         from transformers import CLIPImageProcessorPil
+        from transformers.utils import logging as transformers_logging
 
+        transformers_logging.disable_progress_bar()
         processor = CLIPImageProcessorPil(
             size={"height": self.config.image_size, "width": self.config.image_size},
             resample=2,  # bilinear, as in augment_images

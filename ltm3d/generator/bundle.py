@@ -21,6 +21,7 @@ from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import weights_hash
+from ltm3d.settings import convert
 from ltm3d.tokenizers.decoding import decode_mesh
 
 BUNDLE_FILE = "bundle.json"
@@ -99,7 +100,7 @@ class ShapeGenerator:
         """Read a bundle."""
         document = read_bundle(folder)
         del document["hashes"]
-        config = BundleConfig(**{**document, "sampling": SamplingConfig(**document["sampling"])})
+        config = convert(document, BundleConfig, str(folder / BUNDLE_FILE))
         image_model, text_model = (
             str(folder / name) if name == ENCODER_FOLDER else name for name in (config.image_model, config.text_model)
         )

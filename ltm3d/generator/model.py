@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,6 +16,7 @@ from ltm3d.generator.masking import MaskRatio, mask_last
 from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import load_config, load_weights, save_model
+from ltm3d.settings import convert
 
 # B batch, L tokens, D token channels, P prefix tokens, H width, W DenoiseNet width
 
@@ -131,27 +131,21 @@ class Generator(nn.Module):
         strength = self.config.known_corruption * random.uniform(1, 1)
         return (1 - strength) * tokens + strength * random.normal(*tokens.shape[1:])
 
-    def save(self, folder: Path, **provenance: Any) -> None:
-        """Write a model folder; provenance (hashes of tokenizer and encoders) goes into its config."""
-        save_model(folder, self, {"model": asdict(self.config), "shape": asdict(self.shape), **provenance})
+    def save(self, folder: Path, *, tokenizer_hash: str) -> None:
+        """Write a model folder; `tokenizer_hash` says whose tokens it was trained on."""
+        config = {"model": asdict(self.config), "shape": asdict(self.shape), "tokenizer_hash": tokenizer_hash}
+        save_model(folder, self, config)
 
     @classmethod
     def load(cls, folder: Path) -> "Generator":
         """Read a model folder, in evaluation mode."""
         config = load_config(folder)
-        generator = cls(config_from(config["model"]), TokenShape(**config["shape"]))
+        generator = cls(
+            convert(config["model"], GeneratorConfig, f"{folder}: model"),
+            convert(config["shape"], TokenShape, f"{folder}: shape"),
+        )
         load_weights(generator, folder)
         return generator.eval().requires_grad_(False)
-
-
-def config_from(settings: dict[str, Any]) -> GeneratorConfig:
-    """Rebuild the nested settings from JSON."""
-    nested = {
-        "mask_ratio": MaskRatio(**settings["mask_ratio"]),
-        "flow": FlowMatching(**settings["flow"]),
-        "ddpm": Ddpm(**settings["ddpm"]),
-    }
-    return GeneratorConfig(**{**settings, **nested})
 
 
 def prompt_of(batch: dict[str, Tensor], config: GeneratorConfig, random: StepRandom) -> Condition:

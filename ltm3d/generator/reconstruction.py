@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +14,7 @@ from ltm3d.generator.prefix import Condition, ConditionTokens
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import Block, CrossBlock
 from ltm3d.nn.weights import load_config, load_weights, save_model
+from ltm3d.settings import convert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +88,18 @@ class Reconstructor(nn.Module):
         variance = batch["mean"].var(unbiased=False).clamp(min=1e-8)
         return loss, {"explained": 1 - F.mse_loss(predicted, batch["mean"]) / variance}
 
-    def save(self, folder: Path, **provenance: Any) -> None:
-        """Write a model folder; provenance (hashes of tokenizer and encoders) goes into its config."""
-        save_model(folder, self, {"model": asdict(self.config), "shape": asdict(self.shape), **provenance})
+    def save(self, folder: Path, *, tokenizer_hash: str) -> None:
+        """Write a model folder; `tokenizer_hash` says whose tokens it was trained on."""
+        config = {"model": asdict(self.config), "shape": asdict(self.shape), "tokenizer_hash": tokenizer_hash}
+        save_model(folder, self, config)
 
     @classmethod
     def load(cls, folder: Path) -> "Reconstructor":
         """Read a model folder, in evaluation mode."""
         config = load_config(folder)
-        reconstructor = cls(ReconstructorConfig(**config["model"]), TokenShape(**config["shape"]))
+        reconstructor = cls(
+            convert(config["model"], ReconstructorConfig, f"{folder}: model"),
+            convert(config["shape"], TokenShape, f"{folder}: shape"),
+        )
         load_weights(reconstructor, folder)
         return reconstructor.eval().requires_grad_(False)

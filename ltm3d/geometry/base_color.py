@@ -21,7 +21,7 @@ def corner_colors(geometry: Any, *, is_linear: bool, max_pixels: int) -> np.ndar
         return np.repeat(visual.face_colors[:, None, :3], 3, axis=1)
     if visual.kind == "vertex":
         colors = visual.vertex_colors[faces][..., :3]
-        return _to_srgb(colors / 255) if is_linear else colors
+        return linear_to_srgb(colors / 255) if is_linear else colors
     if visual.kind != "texture":
         return None
     image, factor = material_parts(visual.material)
@@ -38,7 +38,7 @@ def corner_colors(geometry: Any, *, is_linear: bool, max_pixels: int) -> np.ndar
         light = light * (painted[..., :3] / scale).astype(np.float32)[faces]
     elif image is None and factor is None:
         return None
-    return _to_srgb(light)
+    return linear_to_srgb(light)
 
 
 def material_parts(material: Any) -> tuple[Any, np.ndarray | None]:
@@ -48,6 +48,18 @@ def material_parts(material: Any) -> tuple[Any, np.ndarray | None]:
     else:
         image, factor = getattr(material, "image", None), getattr(material, "diffuse", None)
     return image, None if factor is None else np.asarray(factor, np.float32)[:3] / 255
+
+
+def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
+    """Return linear light, float32 in [0, 1], for uint8 sRGB."""
+    return _LINEAR[colors]
+
+
+def linear_to_srgb(light: np.ndarray) -> np.ndarray:
+    """Return uint8 sRGB for linear light; what is below 0 or above 1 is cut."""
+    light = np.clip(light, 0, 1)
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
+    return np.rint(curve * 255).astype(np.uint8)
 
 
 def _size(image: Any) -> int:
@@ -79,12 +91,6 @@ def _texture_light(image: Any, uv: np.ndarray) -> np.ndarray | None:
 
 def _to_linear(color: np.ndarray) -> np.ndarray:
     return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _to_srgb(light: np.ndarray) -> np.ndarray:
-    light = np.clip(light, 0, 1)
-    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
-    return np.rint(curve * 255).astype(np.uint8)
 
 
 _LINEAR = _to_linear(np.arange(256) / 255)

@@ -3,6 +3,9 @@
 import hashlib
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from ltm3d.errors import AssetError
 from ltm3d.geometry.mesh import Mesh, face_areas, position_ids
@@ -14,7 +17,7 @@ _MIN_AREA = 1e-14  # of the longest side squared
 
 
 def clean_mesh(mesh: Mesh) -> Mesh:
-    """Weld vertices by position and colour; drop degenerate and doubled faces and unused vertices.
+    """Weld vertices by position and colour; drop degenerate and repeated faces and unused vertices.
 
     Vertices closer than a millionth of the longest side get the very same position. Of these, only those of one colour
     become one vertex, so that edges between colours stay sharp: for the surface's topology, compare positions.
@@ -28,14 +31,11 @@ def clean_mesh(mesh: Mesh) -> Mesh:
     points = mesh.vertices[used].astype(np.float64)
     if not np.isfinite(points).all():
         raise AssetError("non_finite", "NaN or infinite coordinates")
-    low = points.min(axis=0)
     extent = float(np.ptp(points, axis=0).max())
     if extent <= 0:
         raise AssetError("no_surface", "all vertices lie on one point")
     vertices = np.zeros_like(mesh.vertices)
-    cells = np.rint((points - low) / (extent * WELD_TOLERANCE)).astype(np.int64)
-    _, first, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
-    vertices[used] = mesh.vertices[used][first[cell.reshape(-1)]]
+    vertices[used] = mesh.vertices[used][_first_of_cluster(points, extent * WELD_TOLERANCE)]
     faces = _drop_faces(Mesh(vertices, mesh.faces), extent)
     if not len(faces):
         raise AssetError("no_surface", "no face has an area")
@@ -54,10 +54,25 @@ def geometry_signature(mesh: Mesh) -> str:
     return hashlib.sha256(triangles.astype("<i8").tobytes()).hexdigest()
 
 
+def _first_of_cluster(points: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return for each of the points [N, 3] the index of the first that chains of close points join it to."""
+    places, first, place = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    pairs = cKDTree(places).query_pairs(tolerance, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(places), len(places)))
+    num_clusters, cluster = connected_components(graph, directed=False)
+    leader = np.full(num_clusters, len(points))
+    np.minimum.at(leader, cluster, first)
+    return leader[cluster[place.reshape(-1)]]
+
+
 def _drop_faces(mesh: Mesh, extent: float) -> np.ndarray:
-    """Return the faces with an area, each set of three positions once, in their old order."""
-    corners = np.sort(position_ids(mesh)[mesh.faces], axis=1)
-    _, first = np.unique(corners, axis=0, return_index=True)
+    """Return the faces with an area, each once, in their old order.
+
+    Two faces back to back stay two, as where two closed parts touch: without one of them neither part is closed.
+    """
+    corners = position_ids(mesh)[mesh.faces]
+    turn = (corners.argmin(axis=1)[:, None] + np.arange(3)) % 3  # start at the smallest, keep the winding
+    _, first = np.unique(np.take_along_axis(corners, turn, axis=1), axis=0, return_index=True)
     once = np.zeros(len(corners), dtype=bool)
     once[first] = True
     return mesh.faces[once & (face_areas(mesh) > _MIN_AREA * extent**2)]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 from ltm3d.geometry.isosurface import marching_cubes
 from ltm3d.geometry.mesh import Mesh
@@ -67,6 +66,8 @@ def _upsample(values: np.ndarray) -> np.ndarray:
 
 
 def _corners_of_children(active: np.ndarray) -> Bool[np.ndarray, "X Y Z"]:
+    from scipy import ndimage
+
     finer = np.zeros(tuple(2 * n + 1 for n in active.shape), dtype=bool)
     finer[1::2, 1::2, 1::2] = active  # a cell's centre corner; its 26 neighbours are the children's other corners
     return ndimage.binary_dilation(finer, structure=np.ones((3, 3, 3), dtype=bool))

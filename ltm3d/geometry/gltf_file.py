@@ -65,9 +65,7 @@ class GltfFile:
             where, what, changed = sparse["indices"], sparse["values"], sparse["count"]
             kind = np.dtype(_COMPONENTS[where["componentType"]])
             places = np.frombuffer(self.view_bytes(where["bufferView"]), kind, changed, where.get("byteOffset", 0))
-            new = np.frombuffer(
-                self.view_bytes(what["bufferView"]), dtype, changed * width, what.get("byteOffset", 0)
-            )
+            new = np.frombuffer(self.view_bytes(what["bufferView"]), dtype, changed * width, what.get("byteOffset", 0))
             values[places] = new.reshape(-1, width)
         if entry.get("normalized") and dtype.kind != "f":
             return np.maximum(values.astype(np.float32) / np.iinfo(dtype).max, -1)

@@ -49,11 +49,11 @@ def normalize(mesh: Mesh, *, up: str = "+y", front: str = "+z") -> tuple[Mesh, N
     """
     if not len(mesh.vertices):
         raise AssetError("no_surface", "no vertices")
+    if not np.isfinite(mesh.vertices).all():
+        raise AssetError("non_finite", "NaN or infinite coordinates")
     rotated = mesh.vertices.astype(np.float64) @ frame_rotation(up, front).T
     low, high = rotated.min(axis=0), rotated.max(axis=0)
     extent = float((high - low).max())
-    if not np.isfinite(extent):
-        raise AssetError("non_finite", "NaN or infinite coordinates")
     if extent <= 0:
         raise AssetError("no_surface", "the bounding box has no extent")
     scale, offset = 2 * HALF_EXTENT / extent, (low + high) / 2

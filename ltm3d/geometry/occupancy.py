@@ -11,7 +11,7 @@ from ltm3d.geometry.raycasting import RayScene
 BAND, OUTSIDE, ENCLOSED = 0, 1, 2
 _PADDING = 3  # free voxels around the mesh
 _SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_mark`)
-_STEPS = 96  # half voxels that a ray may run to find a free voxel
+_STEPS = 48  # voxels that a ray may run to find a free one
 
 
 class FloodFill:
@@ -30,8 +30,7 @@ class FloodFill:
         self.voxel = float((high - low).max()) / resolution
         shape = np.ceil((high - low) / self.voxel).astype(np.int64) + 2 * _PADDING
         self.origin = ((low + high) / 2 - shape * self.voxel / 2).astype(np.float32)
-        free = np.ones(shape, dtype=bool)
-        _mark(free, (mesh.triangles - self.origin) / np.float32(self.voxel))
+        free = ~_band(shape, (mesh.triangles - self.origin) / np.float32(self.voxel))
         regions, _ = ndimage.label(free)
         self.labels = np.where(free, np.uint8(ENCLOSED), np.uint8(BAND))
         self.labels[regions == regions[0, 0, 0]] = OUTSIDE  # the padding is one region
@@ -40,12 +39,9 @@ class FloodFill:
     def lookup(self, points: np.ndarray) -> np.ndarray:
         """Return the label uint8 of the voxel of each of the points [..., 3]."""
         cells = np.floor((points - self.origin) / np.float32(self.voxel)).astype(np.int64)
-        shape = np.array(self.labels.shape)
-        beyond = ((cells < 0) | (cells >= shape)).any(axis=-1)
-        cells[beyond] = 0
-        labels = self.labels[cells[..., 0], cells[..., 1], cells[..., 2]]
-        labels[beyond] = OUTSIDE
-        return labels
+        np.clip(cells, 0, np.array(self.labels.shape) - 1, out=cells)  # the border is padding, which is outside
+        _, rows, columns = self.labels.shape
+        return self.labels.reshape(-1)[(cells[..., 0] * rows + cells[..., 1]) * columns + cells[..., 2]]
 
     def classify(self, points: np.ndarray, away: np.ndarray) -> np.ndarray:
         """Label points [Q, 3]: a point of the band takes the label of a free voxel it sees.
@@ -58,47 +54,55 @@ class FloodFill:
         labels = self.lookup(points)
         band = np.flatnonzero(labels == BAND)
         if len(band):
-            labels[band] = self._look(points[band], away[band][:, None], steps=8)[:, 0]
+            labels[band] = self._look(points[band], away[band][:, None], stride=0.5, steps=8)[:, 0]
         band = np.flatnonzero(labels == BAND)
         if len(band):
             directions = np.broadcast_to(_DIRECTIONS, (len(band), *_DIRECTIONS.shape))
-            seen = self._look(points[band], directions, steps=_STEPS)
+            seen = self._look(points[band], directions, stride=1.0, steps=_STEPS)
             outside, enclosed = (seen == OUTSIDE).sum(axis=1), (seen == ENCLOSED).sum(axis=1)
             vote = np.where(outside >= enclosed, OUTSIDE, ENCLOSED)
             labels[band] = np.where(outside + enclosed > 0, vote, BAND)
         return labels
 
-    def _look(self, points: np.ndarray, directions: np.ndarray, *, steps: int) -> np.ndarray:
-        """Return the label of the first free voxel on each ray before it meets the surface, or BAND; [Q, D]."""
+    def _look(self, points: np.ndarray, directions: np.ndarray, *, stride: float, steps: int) -> np.ndarray:
+        """Return the label of the first free voxel on each ray before it meets the surface, or BAND; [Q, D].
+
+        Args:
+            stride: voxels between two places where a ray is looked at.
+        """
         clear = self._scene.cast(points[:, None], directions).distance
         labels = np.zeros(clear.shape, np.uint8)
-        open_rays = np.argwhere(clear > self.voxel / 2)
+        query, ray = np.nonzero(clear > stride * self.voxel)
+        length, along, start = clear[query, ray], directions[query, ray], points[query]
         for step in range(1, steps + 1):
-            reach = step * self.voxel / 2
-            query, ray = open_rays[clear[open_rays[:, 0], open_rays[:, 1]] > reach].T
+            reach = np.float32(step * stride * self.voxel)
+            found = self.lookup(start + reach * along)
+            labels[query, ray] = found
+            going = (found == BAND) & (length > reach + np.float32(stride * self.voxel))
+            query, ray, length, along, start = (part[going] for part in (query, ray, length, along, start))
             if not len(query):
                 break
-            found = self.lookup(points[query] + np.float32(reach) * directions[query, ray])
-            labels[query, ray] = found
-            open_rays = np.stack([query, ray], axis=1)[found == BAND]
         return labels
 
 
-def _mark(free: np.ndarray, triangles: np.ndarray) -> None:
-    """Clear the voxels around the surface; triangles [F, 3, 3] in voxel units.
+def _band(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return the voxels bool [X, Y, Z] that form the band around triangles [F, 3, 3] in voxel units.
 
-    Each triangle is sampled so that no point of it is farther than half a voxel from a sample, and a sample clears the
+    Each triangle is sampled so that no point of it is farther than half a voxel from a sample, and a sample takes the
     eight voxels whose centres surround it: of two face neighbours with the surface between their centres, one is
-    cleared at least, so the flood cannot pass.
+    taken at least, so the flood cannot pass.
     """
-    for part in np.array_split(triangles, max(1, len(triangles) // 100_000)):
+    corners = np.zeros(shape, dtype=bool)  # the lowest of each sample's eight voxels
+    _, rows, columns = corners.shape
+    for part in np.array_split(triangles, len(triangles) // 10_000 + 1):
         for samples in _sample_rows(part):
-            corner = np.floor(samples - 0.5).astype(np.int32)
-            flat = np.unique(np.ravel_multi_index((corner[:, 0], corner[:, 1], corner[:, 2]), free.shape))
-            plane, row = free.shape[1] * free.shape[2], free.shape[2]
-            cells = free.reshape(-1)
-            for shift in (0, 1, row, row + 1, plane, plane + 1, plane + row, plane + row + 1):
-                cells[flat + shift] = False
+            cell = np.floor(samples - 0.5).astype(np.int32)
+            corners.reshape(-1)[(cell[:, 0] * rows + cell[:, 1]) * columns + cell[:, 2]] = True
+    for axis in range(3):
+        band = corners.copy()
+        np.moveaxis(band, axis, 0)[1:] |= np.moveaxis(corners, axis, 0)[:-1]
+        corners = band
+    return corners
 
 
 def _sample_rows(triangles: np.ndarray, limit: int = 2_000_000) -> Iterator[np.ndarray]:

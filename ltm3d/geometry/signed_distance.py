@@ -4,6 +4,7 @@ Size: the true distance to the original triangles. Sign: inside = enclosed by th
 (|generalised winding number| > 0.5, Jacobson et al. 2013; fast evaluation by Barill et al. 2018).
 """
 
+import os
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +15,7 @@ from ltm3d.geometry.raycasting import RayScene, split_slivers
 
 FLOOD_RESOLUTION = 96
 _NUM_PROBES = 4096
+_CHUNK = 65_536  # points at once: bounds the memory
 
 
 class SignedDistance:
@@ -33,19 +35,17 @@ class SignedDistance:
     def unsigned(self, points: np.ndarray) -> np.ndarray:
         """Return the distance [Q] of points [Q, 3] to the closest triangle, float32."""
         points = np.ascontiguousarray(points, dtype=np.float32)
+        if not len(points):
+            return np.zeros(0, np.float32)
         return np.linalg.norm(points - self._scene.closest_points(points)[0], axis=1)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return the signed distance [Q] of points [Q, 3], float32."""
         points = np.ascontiguousarray(points, dtype=np.float32)
-        away = points - self._scene.closest_points(points)[0]
-        distance = np.linalg.norm(away, axis=1)
-        label = self._flood.classify(points, away / np.maximum(distance, 1e-12)[:, None])
-        inside = label == ENCLOSED
-        # A surface without boundary winds 0 times around all that is joined to the far field.
-        doubtful = label == BAND if self._is_closed else (label != ENCLOSED) & self._within_bounds(points)
-        inside[doubtful] = self._is_wound(points[doubtful])
-        return np.where(inside, -distance, distance)
+        signed = np.zeros(len(points), np.float32)
+        for start in range(0, len(points), _CHUNK):
+            signed[start : start + _CHUNK] = self._signed(points[start : start + _CHUNK])
+        return signed
 
     @cached_property
     def sign_disagreement(self) -> float:
@@ -57,6 +57,16 @@ class SignedDistance:
         points, label = points[label != BAND], label[label != BAND]
         enclosed, wound = label == ENCLOSED, self._is_wound(points)
         return float((enclosed ^ wound).sum() / max((enclosed | wound).sum(), 1))
+
+    def _signed(self, points: np.ndarray) -> np.ndarray:
+        away = points - self._scene.closest_points(points)[0]
+        distance = np.linalg.norm(away, axis=1)
+        label = self._flood.classify(points, away / np.maximum(distance, 1e-12)[:, None])
+        inside = label == ENCLOSED
+        # A surface without boundary winds 0 times around all that is joined to the far field.
+        doubtful = label == BAND if self._is_closed else (label != ENCLOSED) & self._within_bounds(points)
+        inside[doubtful] = self._is_wound(points[doubtful])
+        return np.where(inside, -distance, distance)
 
     def _within_bounds(self, points: np.ndarray) -> np.ndarray:
         low, high = self._mesh.vertices.min(axis=0), self._mesh.vertices.max(axis=0)
@@ -70,6 +80,7 @@ class SignedDistance:
 
 def winding_number(mesh: Mesh, points: np.ndarray) -> np.ndarray:
     """Return the generalised winding number [Q] at points [Q, 3]: 1 inside an outward-wound closed surface."""
+    os.environ.setdefault("IGL_NUM_THREADS", "1")  # libigl reads it once; else it starts a thread a core
     import igl
 
     return igl.fast_winding_number(mesh.vertices.astype(np.float64), mesh.faces, points.astype(np.float64))

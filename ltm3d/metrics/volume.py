@@ -6,7 +6,5 @@ from jaxtyping import Bool
 
 def iou(inside_a: Bool[np.ndarray, " Q"], inside_b: Bool[np.ndarray, " Q"]) -> float:
     """Return the share of points inside both among those inside either; two empty volumes have 1."""
-    if inside_a.shape != inside_b.shape:
-        raise ValueError(f"the two volumes were asked at {inside_a.shape} and {inside_b.shape} points")
     union = np.logical_or(inside_a, inside_b).sum()
     return float(np.logical_and(inside_a, inside_b).sum() / union) if union else 1.0

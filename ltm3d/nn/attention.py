@@ -1,5 +1,6 @@
-"""Multi-head attention with normalised queries and keys."""
+"""Multi-head attention with normalised queries and keys, and attention that prefers what is near in space."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -32,15 +33,24 @@ class Attention(nn.Module):
         context: Float[Tensor, "B M C"] | None = None,
         *,
         visible: Bool[Tensor, "B M"] | None = None,
+        bias: Float[Tensor, "B heads N M"] | None = None,
     ) -> Float[Tensor, "B N H"]:
-        """Attend; keys where `visible` is False are left out."""
+        """Attend; keys where `visible` is False are left out, `bias` is added to the logits."""
         context = x if context is None else context
         query = self.query_norm(self._heads(self.to_query(x)))
         key = self.key_norm(self._heads(self.to_key(context)))
         value = self._heads(self.to_value(context))
-        attention_mask = None if visible is None else visible[:, None, None, :]
+        attention_mask = bias if visible is None else visible[:, None, None, :]
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         return self.to_out(out.transpose(1, 2).flatten(2))  # [B heads N d] -> [B N H]
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # [B N H] -> [B heads N d]
+
+
+def distance_bias(
+    anchors: Float[Tensor, "N 3"], points: Float[Tensor, "B M 3"], sharpness: Float[Tensor, " heads"]
+) -> Float[Tensor, "B heads N M"]:
+    """Return −sharpness · |anchor − point|², a logit that prefers points near an anchor."""
+    squared = torch.cdist(anchors.expand(len(points), -1, -1), points).square()
+    return -sharpness[:, None, None] * squared[:, None]

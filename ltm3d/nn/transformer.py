@@ -47,6 +47,7 @@ class CrossBlock(nn.Module):
         context: Float[Tensor, "B M C"],
         *,
         visible: Bool[Tensor, "B M"] | None = None,
+        bias: Float[Tensor, "B heads N M"] | None = None,
     ) -> Float[Tensor, "B N H"]:
-        x = x + self.attention(self.query_norm(x), self.context_norm(context), visible=visible)
+        x = x + self.attention(self.query_norm(x), self.context_norm(context), visible=visible, bias=bias)
         return x + self.feed_forward(self.feed_forward_norm(x))

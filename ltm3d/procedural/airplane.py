@@ -84,7 +84,7 @@ def describe(attributes: Attributes) -> Description:
     a, variant = attributes, attributes["variant"]
     details = []
     if variant == "biplane":
-        details.append(phrase(f"two pairs of {a['wing_span']} wings", "wing_span", "wing_position"))
+        details.append(phrase(f"two pairs of {a['wing_span']} wings", "wing_span"))
     elif variant == "propeller plane":
         details.append(phrase(f"{a['wing_span']} {a['wing_position']} wings", "wing_span", "wing_position"))
         details.append(phrase(a["landing_gear"], "landing_gear"))
@@ -99,7 +99,7 @@ def describe(attributes: Attributes) -> Description:
         details.append(phrase(f"{a['num_engines']} engines {a['engines']}", "num_engines", "engines"))
     if variant == "biplane":
         accent = f"{a['accent_colour']} {a['accents']}"
-        details.append(phrase(accent if a["accents"] == "wings" else with_article(accent), "accent_colour"))
+        details.append(phrase(accent if a["accents"] == "wings" else with_article(accent), "accent_colour", "accents"))
     return Description(phrase(variant, "variant"), details)
 
 

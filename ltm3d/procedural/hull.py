@@ -68,12 +68,12 @@ def _ring(hull: Hull, z: float, floor: float | None) -> Array:
     inner = np.array(
         [
             (-inside, top),
-            (-inside, (top + bottom) / 2),
+            (-0.94 * inside, (top + bottom) / 2),
             (-0.85 * inside, bottom),
             (-0.4 * inside, bottom),
             (0.4 * inside, bottom),
             (0.85 * inside, bottom),
-            (inside, (top + bottom) / 2),
+            (0.94 * inside, (top + bottom) / 2),
             (inside, top),
         ]
     )

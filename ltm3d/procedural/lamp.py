@@ -49,7 +49,9 @@ def draw(design: Design) -> None:
     )
     several = design.pick("num_shades", counts, (0.6, 0.4) if len(counts) == 2 else None) != "one"
     shapes = {"desk-arm": ("cone", "dome"), "table": ("cone", "drum", "dome")}.get(variant, ATTRIBUTES["shade_shape"])
-    shape = design.pick("shade_shape", ("cone", "dome", "globe") if several else shapes)
+    hanging = several or variant == "pendant"
+    shapes = ("cone", "dome", "globe") if hanging else shapes
+    shape = design.pick("shade_shape", shapes, (0.2, 0.5, 0.3) if hanging else None)
     shrink = {"floor": 1.1, "table": 1.15, "desk-arm": 0.8, "pendant": 1.4}[variant] * (0.72 if several else 1.0)
     small, large = (0.155, 0.175), (0.215, 0.25)
     design.grade("shade_size", {"small": small, "large": large})

@@ -6,6 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.union import unite
 from ltm3d.procedural import airplane, bench, chair, lamp, sofa, table, watercraft
 from ltm3d.procedural.design import Attributes, Description, Design, Parameters, listed, with_article
 from ltm3d.procedural.parts import Part
@@ -75,11 +76,10 @@ def build_parts(category: str, attributes: Attributes, parameters: Parameters) -
 
 
 def build_mesh(category: str, attributes: Attributes, parameters: Parameters) -> Mesh:
-    """Build an object's mesh: y up, front +z."""
-    parts = build_parts(category, attributes, parameters)
-    starts = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
-    return Mesh(
-        vertices=np.round(np.concatenate([part.vertices for part in parts]), _DECIMALS),
-        faces=np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=True)]),
-        vertex_colors=np.concatenate([np.full((len(part.vertices), 3), part.color, np.uint8) for part in parts]),
-    )
+    """Build an object's mesh, one closed surface: y up, front +z."""
+    parts = [
+        Mesh(part.vertices, part.faces, np.full((len(part.vertices), 3), part.color, np.uint8))
+        for part in build_parts(category, attributes, parameters)
+    ]
+    united = unite(parts)
+    return Mesh(np.round(united.vertices, _DECIMALS), united.faces, united.vertex_colors)

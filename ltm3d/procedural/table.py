@@ -244,7 +244,7 @@ def _desk(a: Attributes, p: Parameters) -> list[Part]:
     front = paint(a["base_colour"], "wooden" if a["material"] == "stone" else a["material"])
     top, deep = p["height"] - 0.5 * p["top_thickness"], 0.86 * p["width"]
     x, wide = 0.33 * p["length"], 0.27 * p["length"]
-    parts = both_sides(box((wide, top - 0.02, deep), at=(x, top / 2 + 0.01, 0), radius=0.012).painted(body))
+    parts = both_sides(box((wide, top, deep), at=(x, top / 2, 0), radius=0.012).painted(body))
     if a["drawers"] == "three":  # one cabinet with drawers, a plain panel on the other side
         parts = [parts[0], box((0.07, top, deep), at=(-0.44 * p["length"], top / 2, 0)).painted(body)]
     sides = (x, -x) if a["drawers"] != "three" else (x,)

@@ -15,6 +15,7 @@ from ltm3d.geometry.mesh import Mesh
 
 CANONICAL_AZIMUTH = 30.0
 CANONICAL_ELEVATION = 20.0
+_CENTRING_STEPS = 8
 CORNER_RADIUS = 0.95 * math.sqrt(3)  # of the sphere around the normalised frame
 
 
@@ -119,6 +120,10 @@ def fit_cameras(cameras: np.ndarray, mesh: Mesh, *, config: ViewConfig) -> np.nd
         opposite = -offset[:, :2] + reach * offset[:, 2:]
         high, low = slack.max(axis=0), opposite.max(axis=0)  # high - e <= reach d, low + e <= reach d
         distance = float(((high + low) / 2).max()) / reach
-        eye = center + np.array([*((high - low) / 2), max(distance, float(offset[:, 2].max()) + 1e-3)])
-        camera[:3, 3] = camera[:3, :3] @ eye
+        distance = max(distance, float(offset[:, 2].max()) + 1e-3)
+        eye = (high - low) / 2
+        for _ in range(_CENTRING_STEPS):  # the shorter side has room left: centre it too
+            seen_at = (offset[:, :2] - eye) / (distance - offset[:, 2:])
+            eye = eye + distance * (seen_at.max(axis=0) + seen_at.min(axis=0)) / 2
+        camera[:3, 3] = camera[:3, :3] @ (center + np.array([*eye, distance]))
     return moved.astype(np.float32)

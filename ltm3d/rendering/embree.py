@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ltm3d.geometry.base_color import srgb_to_linear
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.rendering.cameras import ViewConfig
-from ltm3d.rendering.shading import corner_normals, diffuse_light, linear_to_srgb, srgb_to_linear
+from ltm3d.rendering.shading import corner_normals, diffuse_light, fast_linear_to_srgb
 
 GREY = 190  # of a mesh without colours, sRGB
 BLACK, WHITE = 0.025, 0.85  # what is left of linear 0 and 1: shading shows on black things, and white ones stand out
@@ -90,7 +91,7 @@ def _develop(samples: _Samples, camera: np.ndarray, config: ViewConfig) -> tuple
     seen = film[..., 3] > 0
     pixels = film[seen]  # [P, 7]
     image = np.zeros((*seen.shape, 4), np.uint8)
-    image[seen, :3] = linear_to_srgb(pixels[:, :3] / pixels[:, 3:4])
+    image[seen, :3] = fast_linear_to_srgb(pixels[:, :3] / pixels[:, 3:4])
     image[seen, 3] = np.rint(pixels[:, 3] * (255 / factor**2))
     normals = np.zeros((*seen.shape, 3), np.int8)
     length = np.sqrt(np.einsum("px,px->p", pixels[:, 4:], pixels[:, 4:]))

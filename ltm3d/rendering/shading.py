@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from ltm3d.geometry.base_color import linear_to_srgb
 from ltm3d.geometry.mesh import Mesh, face_cross, position_ids
 
 CREASE_COSINE = 0.77  # edges sharper than 40 degrees stay sharp
@@ -41,14 +42,9 @@ def corner_normals(mesh: Mesh) -> np.ndarray:
     return unit[group].reshape(-1, 3, 3).astype(np.float32)
 
 
-def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
-    """Return linear light, float32 in [0, 1], for uint8 sRGB."""
-    return _TO_LINEAR[colors]
-
-
-def linear_to_srgb(light: np.ndarray) -> np.ndarray:
-    """Return uint8 sRGB for linear light; what is above 1 is cut."""
-    return _TO_SRGB[(np.clip(light, 0, 1) * (len(_TO_SRGB) - 1) + 0.5).astype(np.int32)]
+def fast_linear_to_srgb(light: np.ndarray) -> np.ndarray:
+    """Return uint8 sRGB for linear light, by table; what is above 1 is cut."""
+    return _TO_SRGB[(np.minimum(light, 1) * (len(_TO_SRGB) - 1) + 0.5).astype(np.int32)]
 
 
 def diffuse_light(normals: np.ndarray, rotation: np.ndarray, *, sky: float, headlight: float) -> np.ndarray:
@@ -58,16 +54,7 @@ def diffuse_light(normals: np.ndarray, rotation: np.ndarray, *, sky: float, head
         rotation: camera-to-world rotation [3, 3]; the headlight stands beside the camera.
     """
     key = rotation @ (KEY_DIRECTION / np.linalg.norm(KEY_DIRECTION))
-    return sky * (0.5 + 0.5 * normals[:, 1]) + headlight * np.maximum(normals @ key, 0)
+    return sky * (0.7 + 0.3 * normals[:, 1]) + headlight * np.maximum(normals @ key, 0)
 
 
-def _curve(x: np.ndarray) -> np.ndarray:
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
-
-
-def _inverse_curve(x: np.ndarray) -> np.ndarray:
-    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-
-
-_TO_LINEAR = _inverse_curve(np.arange(256) / 255).astype(np.float32)
-_TO_SRGB = np.rint(_curve(np.linspace(0, 1, 8192)) * 255).astype(np.uint8)
+_TO_SRGB = linear_to_srgb(np.linspace(0, 1, 8192))

@@ -18,7 +18,15 @@ from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.rendering.cameras import CANONICAL_AZIMUTH, CANONICAL_ELEVATION, ViewConfig, orbit_camera, orbit_distance
 from ltm3d.rendering.embree import render
-from ltm3d.serving.viewer import ASSETS, FIELD_OF_VIEW, magnification, pack_mesh, script_json, three_script
+from ltm3d.serving.viewer import (
+    ASSETS,
+    FIELD_OF_VIEW,
+    magnification,
+    pack_mesh,
+    script_json,
+    three_script,
+    viewer_script,
+)
 
 PROMPT_KINDS = ("image", "text", "both")
 BLIND_KEY = "blind_key.json"
@@ -85,9 +93,10 @@ def write_gallery(
     pictures = pictures or GalleryPictures()
     assets = folder / "assets"
     assets.mkdir(parents=True, exist_ok=True)
-    for name in ("viewer.js", "gallery.js", "gallery.css"):
+    for name in ("gallery.js", "gallery.css"):
         shutil.copyfile(ASSETS / name, assets / name)
     (assets / "three.js").write_text(three_script(), "utf-8")
+    (assets / "viewer.js").write_text(viewer_script(), "utf-8")
     entries = [_write_item(assets, f"item{index:04d}", item, pictures) for index, item in enumerate(items)]
     order = blind_order(items)
     data = {

@@ -14,7 +14,9 @@ import numpy as np
 
 from ltm3d.errors import ModelError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.rendering.cameras import CANONICAL_ELEVATION, ViewConfig, orbit_camera, orbit_distance
+from ltm3d.rendering.cameras import CANONICAL_AZIMUTH, CANONICAL_ELEVATION, ViewConfig, orbit_camera, orbit_distance
+from ltm3d.rendering.embree import BLACK, GREY, WHITE
+from ltm3d.rendering.shading import KEY_DIRECTION, diffuse_light
 
 ASSETS = Path(__file__).with_name("assets")
 # trimesh ships a viewer page whose one script is three.js, two add-ons, and last the page's own code.
@@ -22,7 +24,7 @@ SHIPPED_PAGE = ("trimesh/resources/templates/viewer.zip", "viewer.html.template"
 SCRIPT_START = "<script>"
 PAGE_CODE_START = "var camera,controls,scene,renderer"
 INT16_MAX = 32767
-FIELD_OF_VIEW = 30.0  # degrees; viewer.js has the same
+FIELD_OF_VIEW = 30.0  # degrees
 MARGIN = 0.94  # share of the picture's half width that a turning shape may reach
 
 
@@ -49,6 +51,26 @@ def three_script() -> str:
 
 def _text(array: np.ndarray, dtype: str) -> str:
     return base64.b64encode(np.ascontiguousarray(array).astype(dtype).tobytes()).decode("ascii")
+
+
+def viewer_script() -> str:
+    """Return viewer.js with the renderer's camera and light in it."""
+    config = ViewConfig(field_of_view=FIELD_OF_VIEW)
+    below = diffuse_light(np.array([[0.0, -1.0, 0.0]]), np.eye(3), sky=1.0, headlight=0.0)
+    look = {
+        "azimuth": CANONICAL_AZIMUTH,
+        "elevation": CANONICAL_ELEVATION,
+        "field_of_view": FIELD_OF_VIEW,
+        "distance": orbit_distance(config),
+        "sky": config.sky,
+        "ground": float(below[0]),
+        "headlight": config.headlight,
+        "key_direction": [float(x) for x in KEY_DIRECTION],
+        "grey": GREY,
+        "black": float(BLACK),
+        "white": float(WHITE),
+    }
+    return (ASSETS / "viewer.js").read_text("utf-8").replace('"$look"', script_json(look))
 
 
 def pack_mesh(mesh: Mesh) -> dict[str, Any]:
@@ -94,7 +116,7 @@ def view_html(meshes: Sequence[tuple[str, Mesh]]) -> str:
     return page.substitute(
         title="ltm3d shape" if len(meshes) == 1 else f"ltm3d, {len(meshes)} shapes",
         three=three_script(),
-        viewer=(ASSETS / "viewer.js").read_text("utf-8"),
+        viewer=viewer_script(),
         shapes=script_json(shapes),
         magnify=f"{magnification([mesh for _, mesh in meshes]):.4f}",
     )

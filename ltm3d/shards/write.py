@@ -99,8 +99,8 @@ def _check_assets(
     named = [*uids, *(reject.uid for reject in rejects)]
     if len(set(named)) != len(named):
         raise ValueError(f"{name}: a uid stands twice, or is both kept and rejected")
-    letters: dict[str, int] = {}
     for field in fields:
+        letters: dict[str, int] = {}  # a letter has one value within a field of a shard
         if len(arrays[field.name]) != len(uids):
             raise ValueError(f"{name}: {len(arrays[field.name])} arrays of {field.name!r} for {len(uids)} assets")
         for uid, array in zip(uids, arrays[field.name], strict=True):

@@ -1,5 +1,6 @@
 """A bundle as an MLflow model: code, safetensors and settings; nothing is pickled."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -50,15 +51,20 @@ def requirements() -> list[str]:
 
 @contextmanager
 def current_server(tracking_uri: str) -> Iterator[None]:
-    """Let MLflow's module-level calls go to a server, for a block."""
+    """Let MLflow's module-level calls go to a server, for a block; MLflow keeps the choice in environment variables."""
     import mlflow
 
     uri = absolute_uri(tracking_uri)
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    before = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

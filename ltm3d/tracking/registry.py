@@ -78,6 +78,8 @@ def register_model(
     Raises:
         ModelError: no bundle, or the registry does not answer.
     """
+    import mlflow
+
     if not (bundle / BUNDLE_FILE).is_file():
         raise ModelError(f"{bundle} holds no {BUNDLE_FILE}; give the folder of a bundle")
     identity = folder_hash(bundle)
@@ -86,13 +88,17 @@ def register_model(
         if version is None:
             _create_model(client, name)
             model_uri = log_bundle(bundle, tracking_uri=tracking_uri, run=run)
-            version = client.create_model_version(name, model_uri, run_id=run, tags={HASH_TAG: identity})
+            with current_server(tracking_uri):
+                version = mlflow.register_model(model_uri, name, tags={HASH_TAG: identity})
         for path in artifacts:
             client.log_artifact(version.run_id, str(path), CARD_FOLDER)
         figures = {f"{FIGURE_TAG}{key}": repr(float(value)) for key, value in metrics.items()}
         texts = {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items()}
         for key, value in {**texts, **figures}.items():
             client.set_model_version_tag(name, version.version, key, value)
+        for key in version.tags:
+            if key.startswith(FIGURE_TAG) and key not in figures:
+                client.delete_model_version_tag(name, version.version, key)
         client.set_registered_model_alias(name, CHALLENGER, version.version)
         return _record(client.get_model_version(name, version.version))
 

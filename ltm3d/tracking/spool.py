@@ -145,7 +145,7 @@ def open_spool(state_dir: Path, header: Mapping[str, Any]) -> tuple[Spool, bool]
 
 
 def _put_away(spool: Spool, header: Mapping[str, Any]) -> None:
-    if spool.status != "FINISHED":
+    if spool.status in (None, "RUNNING"):
         spool.append({"kind": "status", "status": "KILLED", "time": header["time"]})
     with spool.locked():
         present = [name for name in (OFFSET, RUN_ID, ARTIFACTS, RECORDS) if (spool.folder / name).exists()]

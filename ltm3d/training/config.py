@@ -12,7 +12,7 @@ from ltm3d.errors import ConfigError
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LR_SCHEDULES = ("constant", "cosine")
-ZERO_STAGES = (0, 1, 2)
+ZERO_STAGES = (1, 2)
 
 # They say how a run is watched, not what it computes: a change keeps the run.
 _NOT_IDENTITY = ("checkpoint_every", "keep_checkpoints", "log_every")
@@ -31,7 +31,7 @@ class TrainingConfig:
             its attribute `no_weight_decay` (names of modules or parameters) have none.
         grad_clip: largest global gradient norm; 0 = no clipping.
         precision: `auto` is bf16 autocast where the GPU or the CPU has the units, else fp32.
-        zero_stage: DeepSpeed ZeRO stage; None = plain torch.
+        zero_stage: DeepSpeed ZeRO stage, 1 (optimizer state in parts) or 2 (gradients, too); None = plain torch.
         ema_decay: 0 = off. Warmed up: the decay of step t is min(ema_decay, (1 + t) / (10 + t)).
     """
 
@@ -85,7 +85,7 @@ class TrainingConfig:
             self.zero_stage is None or self.zero_stage in ZERO_STAGES,
             "zero_stage",
             self.zero_stage,
-            "0, 1, 2, or null for plain torch",
+            "1, 2, or null for plain torch",
         )
 
 

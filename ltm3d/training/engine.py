@@ -123,17 +123,23 @@ class TorchEngine:
 
 
 class DeepSpeedEngine:
-    """DeepSpeed ZeRO in fp32 with torch's AdamW; the process group exists already."""
+    """DeepSpeed ZeRO in fp32 with torch's AdamW; the process group exists already.
+
+    Parameters of no dimension get one while the model is trained.
+    """
 
     name = "deepspeed"
 
     def __init__(self, model: nn.Module, config: TrainingConfig, *, world_size: int, device: torch.device) -> None:
         self.model = model.to(device)
         self.losses = LossModule(self.model, autocast_dtype(config.precision, device), device)
+        for parameter in self.model.parameters():
+            if parameter.ndim == 0:  # DeepSpeed broadcasts bytes, which a scalar has no view of
+                parameter.data = parameter.data.reshape(1)
         self.engine, _, _, _ = _import_deepspeed(device).initialize(
             model=self.losses,
             optimizer=build_optimizer(self.model, config),
-            config=_deepspeed_config(config, world_size),
+            config=_deepspeed_config(config, world_size, device),
             dist_init_required=False,
         )
         self.zero_stage: int | None = self.engine.zero_optimization_stage()
@@ -155,20 +161,26 @@ class DeepSpeedEngine:
         self.engine.save_checkpoint(str(folder), tag=_TAG, client_state={"extra": extra})
 
     def load(self, folder: Path) -> dict[str, Any]:
-        path, client_state = self.engine.load_checkpoint(str(folder), tag=_TAG)
+        path, client_state = self.engine.load_checkpoint(str(folder))
         if path is None:
             raise ModelError(f"{folder} is no DeepSpeed checkpoint; delete it to go on from the one before")
         return client_state["extra"]
 
 
-def build_engine(model: nn.Module, config: TrainingConfig, *, world_size: int, device: torch.device) -> Engine:
-    """Return the engine the settings ask for; plain torch where DeepSpeed is not installed."""
+def engine_name(config: TrainingConfig) -> str:
+    """Name the engine the settings ask for: plain torch, too, where DeepSpeed is not installed."""
     if config.zero_stage is None:
-        return TorchEngine(model, config, world_size=world_size, device=device)
+        return TorchEngine.name
     if importlib.util.find_spec("deepspeed") is None:
-        logger.warning("DeepSpeed is not installed: training goes on with plain torch, same results, more memory")
-        return TorchEngine(model, config, world_size=world_size, device=device)
-    return DeepSpeedEngine(model, config, world_size=world_size, device=device)
+        logger.warning("DeepSpeed is not installed: training with plain torch, same results, more memory")
+        return TorchEngine.name
+    return DeepSpeedEngine.name
+
+
+def build_engine(model: nn.Module, config: TrainingConfig, *, world_size: int, device: torch.device) -> Engine:
+    """Return the engine the settings ask for."""
+    make = DeepSpeedEngine if engine_name(config) == DeepSpeedEngine.name else TorchEngine
+    return make(model, config, world_size=world_size, device=device)
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
@@ -208,14 +220,19 @@ def _set_learning_rate(groups: Iterable[dict[str, Any]], learning_rate: float) -
         group["lr"] = learning_rate
 
 
-def _deepspeed_config(config: TrainingConfig, world_size: int) -> dict[str, Any]:
+def _deepspeed_config(config: TrainingConfig, world_size: int, device: torch.device) -> dict[str, Any]:
     micro = micro_batch_size(config, world_size)
     return {
         "train_batch_size": config.global_batch_size,
         "train_micro_batch_size_per_gpu": micro,
         "gradient_accumulation_steps": config.global_batch_size // world_size // micro,
         "gradient_clipping": config.grad_clip or 1e30,  # 0 would leave out the norm, too
-        "zero_optimization": {"stage": config.zero_stage},
+        "zero_optimization": {
+            "stage": config.zero_stage,
+            # On a CPU one all-reduce of the gradients where they are: 83 ms a step instead of 111 (3 M parameters).
+            "contiguous_gradients": device.type != "cpu",
+            "reduce_scatter": device.type != "cpu",
+        },
         "steps_per_print": sys.maxsize,
     }
 
@@ -241,7 +258,7 @@ def _import_deepspeed(device: torch.device) -> Any:
         with _entry(vars(compiler), "compile", lambda: lambda function: function):
             import deepspeed.runtime.zero.muon.muon_optimizer
         if on_cpu:
-            deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+            vars(deepspeed.ops)["__compatible_ops__"] = {}  # else found out by compiling probes
     except (ImportError, AttributeError, TypeError) as error:
         logger.warning("this DeepSpeed is laid out otherwise (%s); its start may take minutes", error)
     return deepspeed

@@ -21,6 +21,7 @@ from ltm3d.nn.weights import WEIGHTS_FILE
 from ltm3d.training import checkpoint as files
 from ltm3d.training.config import Resources, TrainingConfig, identity, micro_batch_size
 from ltm3d.training.data import ExampleSet
+from ltm3d.training.engine import engine_name
 from ltm3d.training.loop import Place, TrainingDiverged
 from ltm3d.training.progress import OnMetrics, following
 from ltm3d.training.worker import Job, run_worker
@@ -88,7 +89,7 @@ def train(
         working_directory=Path.cwd(),
         num_threads=resources.cpus_per_worker,
     )
-    return _run(job, run_key, on_metrics, lambda: _fit(job, resources))
+    return _run(job, run_key, resources.num_workers, on_metrics, lambda: _fit(job, resources))
 
 
 def train_locally(
@@ -123,10 +124,12 @@ def train_locally(
         files.commit(folder, step=step, world_size=1, engine=engine)
         files.sweep(folder.parent, keep=config.keep_checkpoints)
 
-    return _run(job, run_key, on_metrics, lambda: run_worker(job, place, store))
+    return _run(job, run_key, 1, on_metrics, lambda: run_worker(job, place, store))
 
 
-def _run(job: Job, run_key: str, on_metrics: OnMetrics | None, work: Callable[[], None]) -> TrainingResult:
+def _run(
+    job: Job, run_key: str, world_size: int, on_metrics: OnMetrics | None, work: Callable[[], None]
+) -> TrainingResult:
     files.claim_run(job.run_dir, identity(job.config, run_key))
     if (result := _result(job.run_dir)) is not None:
         logger.info("%s: finished before, %d steps", job.name, result.steps)
@@ -136,6 +139,8 @@ def _run(job: Job, run_key: str, on_metrics: OnMetrics | None, work: Callable[[]
     failure.unlink(missing_ok=True)
     files.sweep(folder, keep=job.config.keep_checkpoints)
     files.repair_snapshot(folder)
+    for found in files.committed(folder):
+        files.check_fits(found, world_size=world_size, engine=engine_name(job.config))
     config = job.config
     with following(
         job.run_dir,

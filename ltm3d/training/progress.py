@@ -90,14 +90,14 @@ class _Follower:
         self.offset += len(whole)
         for row in _parse(whole):
             step = int(row.pop("step"))
-            show(step, row)
-            if self.on_metrics is not None and step > self.delivered:
+            if step > self.delivered:
+                show(step, row)
                 self._deliver(step, row)
 
     def _deliver(self, step: int, row: dict[str, float]) -> None:
-        assert self.on_metrics is not None
         try:
-            self.on_metrics(step, row)
+            if self.on_metrics is not None:
+                self.on_metrics(step, row)
         except Exception:
             logger.exception("the metrics of step %d could not be handed on; training goes on", step)
         self.delivered = step

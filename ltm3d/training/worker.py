@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +78,12 @@ def _train(job: Job, place: Place, store: Store) -> None:
     validation = _not_empty(job.build_validation(), "validation") if job.build_validation else None
     torch.manual_seed(mix(config.seed, 0))
     model = job.build_model()
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
     engine = build_engine(model, config, world_size=place.world_size, device=place.device)
     average = ParameterAverage(model, config.ema_decay) if config.ema_decay else None
 
     attempt, newest = place.gather((uuid.uuid4().hex[:8], _newest(job)))[0]
-    first_step = _take_over(newest, engine, average, place) if newest else 0
+    first_step = _take_over(newest, engine, average) if newest else 0
     if place.rank == 0:
         rewind_metrics(job.run_dir, first_step)
     workers = place.gather(_describe(place, engine, config))
@@ -110,7 +111,7 @@ def _train(job: Job, place: Place, store: Store) -> None:
     )
     if place.rank == 0:
         with nullcontext() if average is None else average.applied_to(model):
-            _export(model, job.run_dir / WEIGHTS_FILE)
+            _export(model, shapes, job.run_dir / WEIGHTS_FILE)
         result = {
             "steps": config.num_steps,
             "metrics": _last_metrics(job.run_dir),
@@ -132,8 +133,7 @@ def _newest(job: Job) -> files.Checkpoint | None:
     return found[-1] if found else None
 
 
-def _take_over(checkpoint: files.Checkpoint, engine: Engine, average: ParameterAverage | None, place: Place) -> int:
-    files.check_fits(checkpoint, world_size=place.world_size, engine=engine.name)
+def _take_over(checkpoint: files.Checkpoint, engine: Engine, average: ParameterAverage | None) -> int:
     extra = engine.load(checkpoint.folder)
     if average is not None:
         average.load(extra["average"])
@@ -155,8 +155,10 @@ def _describe(place: Place, engine: Engine, config: TrainingConfig) -> dict[str,
     }
 
 
-def _export(model: nn.Module, path: Path) -> None:
-    state = {name: value.detach().float().cpu().contiguous() for name, value in model.state_dict().items()}
+def _export(model: nn.Module, shapes: Mapping[str, torch.Size], path: Path) -> None:
+    """Write the weights in the shapes the model was built with; an engine may have turned scalars into vectors."""
+    values = model.state_dict()
+    state = {name: values[name].detach().cpu().reshape(shape).contiguous() for name, shape in shapes.items()}
     temporary = path.with_name(path.name + ".tmp")
     save_file(state, temporary)
     temporary.replace(path)

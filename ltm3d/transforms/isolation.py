@@ -37,7 +37,7 @@ class ChildLimits:
     """What one asset may take in the child process.
 
     Attributes:
-        timeout_s: seconds of wall clock.
+        timeout_s: seconds of wall clock; a new child also imports the libraries in this time.
         memory_mb: MB that may be allocated beyond the libraries.
     """
 

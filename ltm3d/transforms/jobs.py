@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ltm3d.errors import DataError
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import Reject
@@ -50,8 +51,13 @@ def plan_jobs(
         key_parts: what the work depends on beside its inputs: settings, schema, code version, seed.
 
     Raises:
-        DataError: an input shard is missing or not whole.
+        DataError: no assets, or an input shard is missing or not whole.
     """
+    if not any(uids_by_shard.values()):
+        raise DataError(
+            f"no asset to work on in {', '.join(map(str, inputs)) or 'the plan'}: run the stage that writes it "
+            "(dvc repro), or name more objects in the recipe's sources"
+        )
     jobs = []
     for name in sorted(uids_by_shard):
         uids = tuple(sorted(uids_by_shard[name]))

@@ -112,7 +112,7 @@ def _map(
     max_reject_fraction: float,
 ) -> Ledger:
     if not jobs:
-        raise DataError(f"{label} has no asset to work on; give the recipe's sources objects, or loosen their filters")
+        raise DataError(f"{label}: no asset to work on; name more objects in the recipe's sources")
     output = output.absolute()
     output.mkdir(parents=True, exist_ok=True)
     stale = remove_leftovers(output, keep=[job.name for job in jobs])

@@ -41,5 +41,8 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     again = truth_of(sphere(0.6), queries=QUERIES, inside=inside(0.6), num_points=2000, seed=3)
     arguments = {"thresholds": (0.02,), "num_points": 2000, "seed": 3}
     assert shape_figures(truth, sphere(0.5), inside(0.5), **arguments) == shape_figures(  # type: ignore[arg-type]
-        again, sphere(0.5), inside(0.5), **arguments  # type: ignore[arg-type]
+        again,
+        sphere(0.5),
+        inside(0.5),
+        **arguments,  # type: ignore[arg-type]
     )

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -10,11 +11,30 @@ from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh
 
 
-def test_glb_is_read_by_trimesh_with_its_colours() -> None:
+def test_glb_is_read_by_trimesh() -> None:
     mesh = box((1.0, 0.5, 0.25), color=(200, 100, 50))
     loaded = trimesh.load_scene(io.BytesIO(mesh_to_glb(mesh)), file_type="glb").to_mesh()
     assert np.array_equal(loaded.vertices[loaded.faces], mesh.triangles)
-    assert (loaded.visual.vertex_colors[:, :3] == (200, 100, 50)).all()
+
+
+def test_colours_come_back_from_glb_and_ply(tmp_path) -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (8, 3)).astype(np.uint8)
+    mesh = Mesh(box().vertices, box().faces, colors)
+    for name in ("box.glb", "box.ply"):
+        write_mesh(mesh, tmp_path / name)
+        loaded = load_mesh(tmp_path / name)
+        difference = loaded.vertex_colors[loaded.faces].astype(int) - colors[mesh.faces]
+        assert np.abs(difference).max() <= 1, name
+
+
+def test_glb_colours_are_linear_light_on_a_matt_material() -> None:
+    data = mesh_to_glb(box(color=(188, 188, 188)))  # sRGB 188 is half the light
+    header = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert header["materials"][0]["pbrMetallicRoughness"]["metallicFactor"] == 0
+    accessor = header["accessors"][header["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"]]
+    start = 20 + int.from_bytes(data[12:16], "little") + 8 + header["bufferViews"][accessor["bufferView"]]["byteOffset"]
+    light = np.frombuffer(data, "<u2", 4, start) / 65535
+    assert light == pytest.approx([0.503, 0.503, 0.503, 1.0], abs=1e-3)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

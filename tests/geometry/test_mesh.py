@@ -10,7 +10,7 @@ def test_mesh_takes_standard_dtypes_and_refuses_other_shapes() -> None:
     assert mesh.vertices.dtype == np.float32 and mesh.faces.dtype == np.int64
     with pytest.raises(ValueError, match="vertices have the shape"):
         Mesh(vertices=np.zeros((3, 2)), faces=np.zeros((1, 3)))
-    with pytest.raises(ValueError, match="names? vertices 0 to 3"):
+    with pytest.raises(ValueError, match="faces name vertices 0 to 3"):
         Mesh(vertices=np.zeros((3, 3)), faces=np.array([[0, 1, 3]]))
     with pytest.raises(ValueError, match="vertex_colors"):
         Mesh(vertices=np.zeros((3, 3)), faces=np.array([[0, 1, 2]]), vertex_colors=np.zeros((2, 3), np.uint8))

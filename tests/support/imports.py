@@ -33,7 +33,8 @@ class _WithoutTypeChecking(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def imported_names(path: Path, *, lazy: bool = True) -> set[str]:
+@cache
+def imported_names(path: Path, *, lazy: bool = True) -> frozenset[str]:
     """Dotted names that a file imports, ours and others'.
 
     Args:
@@ -48,7 +49,7 @@ def imported_names(path: Path, *, lazy: bool = True) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def _eager(tree: ast.AST) -> list[ast.AST]:
@@ -62,6 +63,7 @@ def _eager(tree: ast.AST) -> list[ast.AST]:
     return found
 
 
+@cache
 def calls_sources(path: Path) -> bool:
     """Whether a file builds the sources of params.yaml, whose modules are named by their kind."""
     calls = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
@@ -110,25 +112,16 @@ def _has_code(path: Path) -> bool:
     return any(not isinstance(statement, ast.Expr) for statement in tree_of(path).body)
 
 
+def share_needed(folder: str, needed: set[str]) -> float:
+    """The share of a folder's modules that are needed."""
+    inside = {path.relative_to(REPOSITORY).as_posix() for path in modules().values() if path.name != "__init__.py"}
+    inside = {name for name in inside if name.startswith(f"{folder}/")}
+    return len(inside & needed) / len(inside) if inside else 0.0
+
+
 def suggested_dependencies(module: str) -> list[str]:
-    """The shortest list of files and folders: a folder stands for its files where most of them are needed."""
+    """A short list of files and folders: a package stands for its files where two thirds of them are needed."""
     needed = files(closure(module))
-    suggestion = set()
-    for file in needed:
-        folder = Path(file).parent
-        owner = folder if len(folder.parts) == 2 else None
-        suggestion.add(owner.as_posix() if owner and is_mostly_needed(owner.as_posix(), needed) else file)
-    return sorted(suggestion)
-
-
-def is_mostly_needed(folder: str, needed: set[str]) -> bool:
-    """Whether at least two thirds of a folder's modules are needed, and more than one."""
-    inside = {name for name in (path.relative_to(REPOSITORY).as_posix() for path in modules().values())}
-    inside = {name for name in inside if name.startswith(f"{folder}/") and not name.endswith("__init__.py")}
-    return len(inside & needed) >= max(2, len(inside) * 2 / 3)
-
-
-if __name__ == "__main__":
-    import sys
-
-    print("\n".join(suggested_dependencies(sys.argv[1])))
+    packages = {"/".join(Path(file).parts[:2]) for file in needed if len(Path(file).parts) > 2}
+    folders = {package for package in packages if share_needed(package, needed) >= 2 / 3}
+    return sorted(folders | {file for file in needed if "/".join(Path(file).parts[:2]) not in folders})

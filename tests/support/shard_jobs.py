@@ -116,3 +116,7 @@ def report_child(sender: Any) -> None:
     """Start a child, tell its process id, wait to be killed."""
     sender.send(run_isolated(child_facts, timeout_s=30, memory_mb=256)["pid"])
     time.sleep(600)
+
+
+def facts_from_worker() -> dict[str, Any]:
+    return run_isolated(child_facts, timeout_s=30, memory_mb=256)

@@ -1,6 +1,9 @@
 """A whole model in a folder, small enough to be made within seconds: its tokenizer has learnt one sphere."""
 
+import atexit
+import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -54,8 +57,17 @@ def train_sphere_tokenizer(seed: int) -> SdfTokenizer:
     return tokenizer
 
 
-def make_tiny_bundle(folder: Path, *, seed: int = 0) -> Path:
-    """Write a bundle; other seeds give other weights."""
+def make_tiny_bundle(folder: Path) -> Path:
+    """Write a bundle; it is made once a test run and copied."""
+    shutil.copytree(_tiny_bundle(), folder)
+    return folder
+
+
+@cache
+def _tiny_bundle(seed: int = 0) -> Path:
+    root = Path(tempfile.mkdtemp(prefix="ltm3d-bundle-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    folder = root / "bundle"
     with tempfile.TemporaryDirectory() as temporary:
         parts = Path(temporary)
         clip_config = TinyClipConfig(

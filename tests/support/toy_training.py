@@ -2,12 +2,14 @@
 
 import time
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ltm3d.nn.randomness import StepRandom
+from ltm3d.training.config import TrainingConfig
 
 
 class ToyExamples:
@@ -51,3 +53,20 @@ class ToyModel(nn.Module):
 def toy_examples(count: int = 40, delay: float = 0.0, broken: int | None = None) -> partial[ToyExamples]:
     """Return a builder of examples."""
     return partial(ToyExamples, count, delay, broken)
+
+
+def toy_config(**changes: Any) -> TrainingConfig:
+    """Return settings of a short run with checkpoints, validation and a cosine schedule."""
+    settings: dict[str, Any] = {
+        "num_steps": 40,
+        "global_batch_size": 8,
+        "learning_rate": 1e-2,
+        "warmup_steps": 5,
+        "lr_schedule": "cosine",
+        "precision": "fp32",
+        "checkpoint_every": 5,
+        "log_every": 2,
+        "validate_every": 10,
+        "seed": 3,
+    }
+    return TrainingConfig(**(settings | changes))

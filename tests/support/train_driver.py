@@ -1,31 +1,25 @@
-"""A driver of one training run, as a stage is: `python train_driver.py RUN_DIR DELAY`. Prints its result as JSON."""
+"""A driver of one training run, as a stage is: `python train_driver.py RUN_DIR SECONDS_AN_EXAMPLE`."""
 
-import json
 import logging
 import sys
 from pathlib import Path
 
 import ray
-from toy_training import ToyModel, run_settings, toy_examples
+from toy_training import ToyModel, toy_config, toy_examples
 
+from ltm3d.training.config import Resources
 from ltm3d.training.launch import train
 
-
-def main(run_dir: Path, delay: float) -> None:
-    """Train the toy and print what came out."""
-    logging.basicConfig(level=logging.INFO)
-    ray.init(
-        address="local", num_cpus=2, object_store_memory=100_000_000, include_dashboard=False, logging_level="WARNING"
-    )
-    result = train(
-        build_model=ToyModel,
-        build_examples=toy_examples(delay=delay),
-        build_validation=toy_examples(count=11),
-        run_dir=run_dir,
-        **run_settings(),
-    )
-    print(json.dumps({"steps": result.steps, "resumed_from": result.resumed_from, "metrics": result.metrics}))
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    logging.basicConfig(level=logging.INFO)
+    ray.init(address="local", num_cpus=2, object_store_memory=100_000_000, include_dashboard=False)
+    train(
+        name="toy",
+        build_model=ToyModel,
+        build_examples=toy_examples(delay=float(sys.argv[2])),
+        build_validation=toy_examples(count=11),
+        config=toy_config(),
+        resources=Resources(),
+        run_dir=Path(sys.argv[1]),
+        run_key="toy",
+    )

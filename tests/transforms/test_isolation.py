@@ -90,3 +90,11 @@ def _runs(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def test_the_child_of_a_ray_worker_does_not_import_ray(ray_local):
+    import ray
+
+    facts = ray.get(ray.remote(jobs.facts_from_worker).remote())
+    assert facts["ray"] is False
+    assert facts["pid"] != facts["parent"]

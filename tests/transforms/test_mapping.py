@@ -132,6 +132,8 @@ def test_an_error_of_the_stage_is_told_in_one_line_and_a_bug_with_its_trace(ray_
 def test_no_job_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no asset to work on"):
         run([], shard_jobs.squares, tmp_path)
+    with pytest.raises(DataError, match="no asset to work on in data/raw"):
+        plan_jobs({}, inputs=[Path("data/raw")], key_parts=())
 
 
 def test_a_model_is_loaded_once_an_actor(ray_local, tmp_path):

@@ -4,12 +4,10 @@
   "use strict";
   const CREASE = Math.cos((40 * Math.PI) / 180); // faces that meet more sharply keep their edge
   const SPIN = 0.7; // radians a second
-  // Camera and light are those of ltm3d/rendering, so that a shape does not jump when its picture begins to turn.
-  const FIELD_OF_VIEW = 30; // degrees
-  const DISTANCE = (0.95 * Math.sqrt(3)) / Math.sin((FIELD_OF_VIEW * Math.PI) / 360);
-  const START = { yaw: Math.PI / 6, pitch: Math.PI / 9 }; // azimuth 30°, elevation 20°
-  const SKY = 0.35, HEADLIGHT = 0.75, KEY_DIRECTION = [-0.45, 0.5, 0.74];
-  const GREY = 190;
+  // Camera and light of ltm3d/rendering, filled in by viewer.py: a shape does not jump when its picture begins to turn.
+  const LOOK = "$look";
+  const radians = (degrees) => (degrees * Math.PI) / 180;
+  const START = { yaw: radians(LOOK.azimuth), pitch: radians(LOOK.elevation) };
 
   function unpack(text, Kind) {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -73,7 +71,7 @@
     for (let i = 0; i < faces.length; i++)
       for (let k = 0; k < 3; k++) {
         corners[3 * i + k] = positions[3 * faces[i] + k];
-        shades[3 * i + k] = toLinear(colors ? colors[3 * faces[i] + k] : GREY);
+        shades[3 * i + k] = LOOK.black + (LOOK.white - LOOK.black) * toLinear(colors ? colors[3 * faces[i] + k] : LOOK.grey);
       }
     const geometry = new THREE.BufferGeometry();
     geometry.setAttribute("position", new THREE.BufferAttribute(corners, 3));
@@ -84,10 +82,10 @@
   }
 
   function lights(camera) {
-    const headlight = new THREE.DirectionalLight(0xffffff, HEADLIGHT);
-    headlight.position.set(...KEY_DIRECTION);
+    const headlight = new THREE.DirectionalLight(0xffffff, LOOK.headlight);
+    headlight.position.set(...LOOK.key_direction);
     camera.add(headlight, headlight.target);
-    return new THREE.HemisphereLight(0xffffff, 0x000000, SKY);
+    return new THREE.HemisphereLight(0xffffff, new THREE.Color().setScalar(LOOK.ground), LOOK.sky);
   }
 
   // One canvas over several panes; each pane = {element, object}: the object is drawn where the element stands.
@@ -95,12 +93,12 @@
     const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
     renderer.outputEncoding = THREE.sRGBEncoding;
     renderer.setClearColor(0x000000, 0);
-    const scene = new THREE.Scene(), camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, 1, 0.1, 50);
+    const scene = new THREE.Scene(), camera = new THREE.PerspectiveCamera(LOOK.field_of_view, 1, 0.1, 50);
     scene.add(camera, lights(camera));
     let panes = [], fit = 1, request = 0, last = 0, yaw = START.yaw, pitch = START.pitch, zoom = 1, spinning = true, held = null;
 
     function place() {
-      const far = DISTANCE * zoom;
+      const far = LOOK.distance * zoom;
       camera.position.set(far * Math.cos(pitch) * Math.sin(yaw), far * Math.sin(pitch), far * Math.cos(pitch) * Math.cos(yaw));
       camera.lookAt(0, 0, 0);
     }
@@ -111,7 +109,7 @@
       if (box.width <= 0 || box.height <= 0) return;
       camera.aspect = box.width / box.height;
       // The field of view holds for the shorter side, so a narrow pane does not cut the shape.
-      const half = Math.tan((FIELD_OF_VIEW * Math.PI) / 360) / Math.min(1, camera.aspect);
+      const half = Math.tan(radians(LOOK.field_of_view) / 2) / Math.min(1, camera.aspect);
       camera.fov = (Math.atan(half) * 360) / Math.PI;
       camera.zoom = fit;
       camera.updateProjectionMatrix();

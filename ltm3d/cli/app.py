@@ -1,0 +1,47 @@
+"""`ltm3d`: the commands together, and how their errors are shown. Each command imports what it needs when it runs."""
+
+import os
+import sys
+
+import typer
+
+from ltm3d.cli.doctor import doctor
+from ltm3d.cli.generate import generate
+from ltm3d.cli.inspect import inspect
+from ltm3d.cli.promote import promote
+from ltm3d.cli.results import results
+from ltm3d.errors import AssetError, Ltm3dError
+
+# Two OpenMP threads on two shared cores spin against each other; telemetry is off.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+app = typer.Typer(
+    help="Generate 3D shapes from pictures and texts, and look after the pipeline that trains the models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (generate, inspect, promote, results, doctor):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; what a user can mend is one line on stderr and exit code 1."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        app(args=arguments)
+    except (Ltm3dError, AssetError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,40 @@
+"""`ltm3d promote`: the gate before the alias `champion`, and the way back."""
+
+from typing import Annotated
+
+import typer
+
+from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri, check_registry
+
+
+def promote(
+    name: Annotated[str, typer.Argument(help="The registered model.")] = "ltm3d-sdf",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and print only; change nothing.")] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Make the champion before champion again.")] = False,
+    tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
+) -> None:
+    """Make the challenger champion if it passes the gate it was registered with; exit code 1 if it does not.
+
+    Examples:
+
+        ltm3d promote ltm3d-sdf --dry-run
+
+        ltm3d promote ltm3d-sdf --rollback
+    """
+    from ltm3d.evaluation.promotion import promote as through_gate
+    from ltm3d.evaluation.promotion import roll_back
+
+    check_registry(tracking_uri)
+    would = "would be" if dry_run else "is"
+    if rollback:
+        champion, leaving = roll_back(name, tracking_uri, dry_run=dry_run)
+        typer.echo(f"{champion.uri} {would} champion again, in the place of {leaving.uri}")
+        return
+    decision = through_gate(name, None, tracking_uri, dry_run=dry_run)
+    typer.echo(decision.to_table())
+    for reason in decision.reasons:
+        typer.echo(f"  {reason}")
+    outcome = f"the challenger {would} champion" if decision.passed else "the gate keeps the challenger out"
+    typer.echo(f"{name}: {outcome}")
+    if not decision.passed:
+        raise typer.Exit(code=1)

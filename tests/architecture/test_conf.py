@@ -1,0 +1,90 @@
+"""conf/, params.yaml and the settings classes agree."""
+
+import ast
+import dataclasses
+import inspect
+from importlib import import_module
+
+import pytest
+import yaml
+from imports import REPOSITORY, modules, tree_of
+
+from ltm3d.errors import ConfigError
+from pipelines._params import build_source, load_params
+from pipelines.compose import CONF, SETTINGS, check, compose, recipes, to_yaml
+
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
+OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml"))
+
+
+def places() -> dict[str, list[str]]:
+    """Group → the paths in params.yaml where one of its options stands, from conf/config.yaml."""
+    found: dict[str, list[str]] = {}
+    for entry in yaml.safe_load((CONF / "config.yaml").read_text())["defaults"]:
+        for key in entry if isinstance(entry, dict) else ():
+            group, _, path = key.partition("@")
+            found.setdefault(group, []).append(path or group)
+    return found
+
+
+def test_params_yaml_is_in_sync_with_conf() -> None:
+    """dvc never composes conf/: an edit there must be followed by `python -m pipelines.compose`."""
+    path = REPOSITORY / "params.yaml"
+    params = load_params(path)
+    composed = compose(params.recipe, params.value("overrides", tuple[str, ...]))
+    assert path.read_text() == to_yaml(composed), "run: python -m pipelines.compose experiment=" + params.recipe
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_recipe_composes(recipe: str) -> None:
+    raw = compose(recipe)
+    assert raw["recipe"] == recipe and raw["sources"]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_yaml_builds_what_it_configures(group: str, option: str) -> None:
+    if group == "experiment":
+        assert option in recipes()
+    elif group == "source":
+        entry = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
+        entry = {key: 0 if value == "${seed}" else value for key, value in entry.items()}
+        assert build_source(entry, option).name == option
+    else:
+        path = places()[group][0]
+        assert compose("demo", (f"{group}@{path}={option}" if path != group else f"{group}={option}",))
+
+
+def test_every_group_stands_somewhere() -> None:
+    assert {*places(), "source"} == set(GROUPS)
+
+
+def test_the_settings_table_is_what_the_stages_ask_for() -> None:
+    asked: dict[str, str | None] = {}
+    for name, path in modules().items():
+        if not name.startswith("pipelines."):
+            continue
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("stage.params.get", "stage.params.value"):
+                subtree, kind = node.args
+                text = ast.unparse(subtree).removeprefix("f").strip("'\"").replace("{representation}", "sdf")
+                asked[text] = kind.id if isinstance(kind, ast.Name) else None
+    table = {path: name.partition(":")[2] for path, name in SETTINGS.items()}
+    assert set(asked) - {"resources"} == set(table)
+    assert not {path for path, kind in asked.items() if kind not in (None, table.get(path))}
+
+
+def test_every_settings_class_is_frozen_and_keyword_only() -> None:
+    for name in SETTINGS.values():
+        module, _, attribute = name.partition(":")
+        settings = getattr(import_module(module), attribute)
+        if dataclasses.is_dataclass(settings):
+            kinds = {parameter.kind for parameter in inspect.signature(settings).parameters.values()}
+            assert settings.__dataclass_params__.frozen and kinds == {inspect.Parameter.KEYWORD_ONLY}, name
+
+
+def test_the_demo_recipe_is_checked_like_any_other() -> None:
+    raw = compose("demo")
+    check(raw)
+    raw["generator"]["sdf"]["modle"] = {}
+    with pytest.raises(ConfigError, match=r"generator\.sdf\.modle: unknown key; .*allow_unordered, model, training"):
+        check(raw)

@@ -1,0 +1,120 @@
+"""The tree and the house style, as far as a machine can see them."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from imports import REPOSITORY, modules
+
+MAX_LINES = 300
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
+OWN_TESTS = ("architecture", "support")  # not mirrors of a package
+
+ALL_PYTHON = sorted(
+    path for folder in ("ltm3d", "pipelines", "tests", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")
+)
+SOURCES = sorted(modules().values())
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def committed_files() -> list[Path]:
+    """The files that are or would be in git."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = (REPOSITORY / name for name in listed.stdout.split("\0") if name)
+    return sorted(path for path in paths if path.is_file())
+
+
+def test_no_file_is_longer_than_300_lines() -> None:
+    long = {name_of(path): n for path in ALL_PYTHON if (n := len(path.read_text().splitlines())) > MAX_LINES}
+    assert not long
+
+
+def test_no_module_hides_behind_a_vague_name() -> None:
+    assert not [name_of(path) for path in ALL_PYTHON if VAGUE & {*path.relative_to(REPOSITORY).parts, path.stem}]
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name_of(path) for path in SOURCES if path.read_text().strip() and not docstring(path)]
+    assert not silent
+
+
+def docstring(path: Path) -> str | None:
+    return ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_every_test_file_is_named_like_its_module() -> None:
+    strays = []
+    for path in (REPOSITORY / "tests").rglob("test_*.py"):
+        folder = path.parent.relative_to(REPOSITORY / "tests")
+        if folder.parts[:1] and folder.parts[0] in OWN_TESTS:
+            continue
+        stem = path.stem.removeprefix("test_")
+        places = [
+            REPOSITORY / "pipelines" / f"{stem}.py",
+            REPOSITORY / "pipelines" / f"_{stem}.py",
+            REPOSITORY / "ltm3d" / folder / f"{stem}.py",
+            REPOSITORY / "ltm3d" / folder / stem / "__init__.py",
+        ]
+        if not any(place.is_file() for place in (places[:2] if folder.parts == ("pipelines",) else places[2:])):
+            strays.append(name_of(path))
+    assert not strays
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_the_source_keeps_the_house_style(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    faults = []
+    for node in ast.walk(tree):
+        line = f"line {getattr(node, 'lineno', 0)}: "
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.args.kwarg:
+            faults.append(line + "**kwargs: name the arguments")
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            faults.append(line + "bare except")
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            faults.append(line + "from __future__: not needed")
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            faults.append(line + "import *")
+        if isinstance(node, ast.Import) and any(alias.name in ("pickle", "joblib", "dill") for alias in node.names):
+            faults.append(line + "pickle: weights are safetensors and JSON")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "np.random.seed"):
+            faults.append(line + f"{ast.unparse(node.func)}()")
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "torch.load"
+            and "weights_only=True" not in ast.unparse(node)
+        ):
+            faults.append(line + "torch.load() that unpickles")
+    assert not faults
+
+
+# Written in pieces, so that this file does not hold them itself.
+HOSTS = (
+    "pypi" + ".org",
+    "python" + "hosted",
+    "download." + "pytorch",
+    "/opt/" + "pypi",
+    "/opt/" + "wheels",
+    "conda" + ".org",
+)
+INDEX_OPTION = re.compile(r"--(extra-)?index-url|PIP_(EXTRA_)?INDEX_URL\s*=|find-links")
+
+
+def test_no_file_names_a_package_registry() -> None:
+    """Which registry a machine uses is that machine's setting."""
+    found = []
+    for path in committed_files():
+        text = path.read_text(errors="ignore") if path.stat().st_size < 4_000_000 else ""
+        if any(host in text for host in HOSTS) or (path != Path(__file__) and INDEX_OPTION.search(text)):
+            found.append(name_of(path))
+    assert not found

@@ -1,0 +1,127 @@
+"""The last stage, run as dvc runs it, on a small real model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow_database import new_database
+from tiny_bundle import make_tiny_bundle
+
+from ltm3d import schema
+from ltm3d.errors import DataError
+from ltm3d.evaluation.promotion import promote
+from ltm3d.generator.bundle import ShapeGenerator
+from ltm3d.shards.write import write_shard
+from ltm3d.tracking.client import open_client
+from ltm3d.tracking.registry import get_version_by_alias, resolve_model
+from pipelines.register import read_figures
+
+PARAMS = """
+recipe: smoke
+seed: 5
+representations: [sdf]
+resources: {num_workers: 1, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
+encode_conditions: {}
+sampling: {sdf: {num_seeds: 1, resolution: 16, sampling: {num_steps: 2, guidance_scale: 1.0}}}
+promotion:
+  sdf:
+    chosen: {name: image/generated/chamfer_l1, better: lower}
+    required: [{name: image/generated/chamfer_l1, below: none/category_mean/chamfer_l1}]
+"""
+FIGURES = {
+    "protocol": "eval/v1",
+    "test_ids_sha256": "abc",
+    "image": {
+        "generated": {"chamfer_l1": 0.1, "chamfer_l1_low": 0.05, "f_score@0.02": 0.5},
+        "retrieval": {"chamfer_l1": 0.2},
+    },
+    "none": {"category_mean": {"chamfer_l1": 0.4}},
+}
+BY_ASSET = {"generated/image": {"a": {"chamfer_l1": 0.1, "f_score@0.02": 0.5}}, "retrieval/image": {"a": {"x": 1.0}}}
+
+
+def write_data(data: Path) -> None:
+    """Make the folders that the stages before would have made."""
+    rng = np.random.default_rng(0)
+    size = {"V": 2, "H": 16, "W": 16, "N": 3, "F": 1, "S": 4, "Q": 4}
+    for name, fields in (("views", schema.VIEWS), ("meshes", schema.MESHES), ("targets/sdf", schema.SDF_TARGETS)):
+        arrays = {
+            field.name: [np.zeros([size.get(str(axis), axis) for axis in field.shape], field.dtype)] for field in fields
+        }
+        if name == "views":
+            arrays["images"][0][:, 2:14, 4:12] = rng.integers(1, 255, (2, 12, 8, 4)) | 128
+        write_shard(
+            data / name / "shard-00000", fields=fields, arrays=arrays, uids=["a"], records=[{}], rejects=[], key="k"
+        )
+    bundle = make_tiny_bundle(data.parent / "parts")
+    (data / "models").mkdir()
+    (bundle / "condition_encoder").rename(data / "models" / "condition_encoder")
+    for part in ("tokenizer", "reconstructor", "generator"):
+        (data / "models" / part).mkdir()
+        (bundle / part).rename(data / "models" / part / "sdf")
+    (data / "gallery" / "sdf").mkdir(parents=True)
+    (data / "gallery" / "sdf" / "index.html").write_text("<p>gallery</p>")
+    (data / "metrics").mkdir()
+    (data / "metrics" / "generator_sdf.json").write_text(json.dumps(FIGURES))
+    (data / "metrics" / "generator_sdf_assets.json").write_text(json.dumps(BY_ASSET))
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "params.yaml").write_text(PARAMS)
+    write_data(folder / "data")
+    new_database(folder)
+    return folder
+
+
+def run_register(checkout: Path, repository: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.register", "sdf"]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=280)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, repository: Path) -> None:
+    receipts = []
+    for _ in range(2):
+        done = run_register(checkout, repository)
+        assert done.returncode == 0, done.stderr[-3000:]
+        receipts.append((checkout / "data" / "receipts" / "sdf.json").read_text())
+    assert receipts[0] == receipts[1]
+    receipt = json.loads(receipts[0])
+    assert receipt["uri"] == "models:/ltm3d-sdf/1"
+    assert receipt["figures"] == {
+        "image/generated/chamfer_l1": 0.1,
+        "image/generated/f_score_at_0.02": 0.5,
+        "none/category_mean/chamfer_l1": 0.4,
+    }
+
+    tracking_uri = f"sqlite:///{checkout / 'mlflow.db'}"
+    version = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
+    assert version is not None
+    assert set(receipt) - {"model", "version", "uri", "figures"} <= set(version.tags)
+    assert version.tags["protocol"] == "eval/v1" and len(version.tags["tokenizer_hash"]) == 64
+    assert {"git_commit", "git_dirty", "data_hash"} <= set(version.tags)
+    files = {item.path for item in open_client(tracking_uri).list_artifacts(version.run_id, "model_card")}
+    assert {"model_card/params.yaml", "model_card/figures.json", "model_card/per_asset.json"} <= files
+    gallery = open_client(tracking_uri).list_artifacts(version.run_id, "gallery/sdf")
+    assert [item.path for item in gallery] == ["gallery/sdf/index.html"]
+
+    generator = ShapeGenerator.load(resolve_model("models:/ltm3d-sdf@challenger", tracking_uri))
+    assert generator.config.decode_resolution == 16
+    assert generator.config.image_resolution == 16 and generator.config.image_extent == 0.75
+    decision = promote("ltm3d-sdf", None, tracking_uri)
+    assert decision.passed, decision.reasons
+    assert get_version_by_alias("ltm3d-sdf", "champion", tracking_uri) is not None
+
+
+def test_without_figures_it_says_which_stage_to_run(tmp_path: Path) -> None:
+    (tmp_path / "generator_sdf.json").write_text("{}")
+    with pytest.raises(DataError, match="run evaluate_generator"):
+        read_figures(tmp_path, "sdf")

@@ -1,0 +1,31 @@
+import os
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from ltm3d.tracking.client import absolute_uri
+from ltm3d.tracking.logged_model import current_server, requirements
+
+
+def test_the_server_is_chosen_for_a_block_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://before")
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with current_server("sqlite:///here.db"):
+        assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == f"sqlite:///{tmp_path}/here.db"
+    assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == "http://before"
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
+
+
+def test_an_empty_address_is_the_environments_or_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert absolute_uri("") == "http://server"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert absolute_uri("") == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_requirements_are_exact_and_without_local_builds() -> None:
+    assert all("==" in line and "+" not in line for line in requirements())
+    assert any(line.startswith("torch==") for line in requirements())

@@ -1,0 +1,146 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+from toy_training import ToyExamples, ToyModel, toy_config
+
+from ltm3d.nn.randomness import StepRandom
+from ltm3d.training.config import TrainingConfig, learning_rate_at
+from ltm3d.training.ema import ParameterAverage
+from ltm3d.training.engine import TorchEngine
+from ltm3d.training.loop import Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
+
+CPU = torch.device("cpu")
+
+
+def make_engine(config: TrainingConfig, model: torch.nn.Module | None = None) -> TorchEngine:
+    torch.manual_seed(0)
+    return TorchEngine(model or ToyModel(), config, world_size=1, device=CPU)
+
+
+def run(
+    config: TrainingConfig, examples: ToyExamples, validation: ToyExamples | None = None, **others: object
+) -> tuple[list[tuple[int, Metrics]], list[int]]:
+    """Run to the end; return the metrics and the steps of the checkpoints."""
+    rows: list[tuple[int, Metrics]] = []
+    saved: list[int] = []
+    run_steps(
+        make_engine(config),
+        examples,
+        validation,
+        config=config,
+        place=Place(),
+        average=None,
+        first_step=0,
+        outlets=Outlets(metrics=lambda step, row: rows.append((step, row)), checkpoint=saved.append),
+    )
+    return rows, saved
+
+
+def test_the_loss_falls_and_everything_is_measured_on_schedule() -> None:
+    config = toy_config(num_steps=61, checkpoint_every=25, log_every=10, validate_every=30, warmup_steps=2)
+    rows, saved = run(config, ToyExamples(40), ToyExamples(11))
+    assert saved == [25, 50, 61]
+    assert [step for step, _ in rows] == [10, 20, 25, 30, 40, 50, 60, 61]
+    assert [step for step, row in rows if "validation/loss" in row] == [30, 60, 61]
+    figures = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "samples_per_second"}
+    assert set(rows[0][1]) == {f"train/{name}" for name in figures}
+    assert rows[3][1]["train/learning_rate"] == learning_rate_at(config, 29)
+    assert rows[-2][1]["train/loss"] < 0.5 * rows[0][1]["train/loss"]
+
+
+def test_metrics_are_means_over_the_steps_since_the_last() -> None:
+    examples = ToyExamples(40)
+    each, _ = run(toy_config(num_steps=6, log_every=1), examples)
+    together, _ = run(toy_config(num_steps=6, log_every=3, checkpoint_every=6), examples)
+    mean = sum(row["train/loss"] for _, row in each[:3]) / 3
+    assert together[0][1]["train/loss"] == pytest.approx(mean)
+
+
+def test_validation_is_the_mean_over_all_examples_and_the_same_each_time() -> None:
+    config = toy_config(global_batch_size=4)
+    engine = make_engine(config)
+    check = partial(validate, engine, config=config, place=Place())
+    first = check(ToyExamples(11))
+    assert check(ToyExamples(11)) == first
+    assert engine.model.training
+    in_parts = validate(
+        engine, ToyExamples(11), config=toy_config(global_batch_size=4, micro_batch_size=1), place=Place()
+    )
+    assert in_parts == {name: pytest.approx(value, rel=1e-5) for name, value in first.items()}
+
+
+def test_each_validation_example_counts_once() -> None:
+    class Index(ToyModel):
+        def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
+            return batch["index"].float().mean() + 0 * self.head.bias.sum(), {}
+
+    config = toy_config(global_batch_size=4)
+    metrics = validate(make_engine(config, Index()), ToyExamples(11), config=config, place=Place())
+    assert metrics == {"validation/loss": pytest.approx(5.0)}  # mean of 0 … 10
+
+
+def test_a_loss_that_is_not_finite_names_step_and_examples() -> None:
+    config = toy_config(num_steps=10, global_batch_size=4, log_every=10, checkpoint_every=10)
+    healthy, _ = run(config, ToyExamples(10))
+    assert healthy
+    saved: list[int] = []
+    with pytest.raises(TrainingDiverged) as caught:
+        run_steps(
+            make_engine(config),
+            ToyExamples(10, broken=7),
+            None,
+            config=config,
+            place=Place(),
+            average=None,
+            first_step=0,
+            outlets=Outlets(metrics=lambda step, row: None, checkpoint=saved.append),
+        )
+    from ltm3d.training.data import batch_indices
+
+    step = next(s for s in range(10) if 7 in batch_indices(range(4), seed=3, step=s, batch_size=4, size=10))
+    indices = batch_indices(range(4), seed=3, step=step, batch_size=4, size=10)
+    assert f"the loss is inf at step {step}, on examples {', '.join(map(str, indices))}:" in str(caught.value)
+    assert saved == [], "a checkpoint of broken weights"
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
+    class Broken(ToyModel):
+        def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
+            loss, terms = super().training_loss(batch, random)
+            return loss + (self.head.bias * 0).sqrt().sum(), terms  # value 0, gradient 0 x inf
+
+    config = toy_config(num_steps=4)
+    with pytest.raises(TrainingDiverged, match="the gradient is nan at step 0"):
+        run_steps(
+            make_engine(config, Broken()),
+            ToyExamples(10),
+            None,
+            config=config,
+            place=Place(),
+            average=None,
+            first_step=0,
+            outlets=Outlets(metrics=lambda step, row: None, checkpoint=lambda step: None),
+        )
+
+
+def test_the_average_is_what_is_validated() -> None:
+    config = toy_config(num_steps=8, validate_every=8)
+    engine = make_engine(config)
+    average = ParameterAverage(engine.model, decay=0.9)
+    rows: list[Metrics] = []
+    run_steps(
+        engine,
+        ToyExamples(40),
+        ToyExamples(11),
+        config=config,
+        place=Place(),
+        average=average,
+        first_step=0,
+        outlets=Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
+    )
+    own = validate(engine, ToyExamples(11), config=config, place=Place())
+    with average.applied_to(engine.model):
+        averaged = validate(engine, ToyExamples(11), config=config, place=Place())
+    assert rows[-1]["validation/loss"] == averaged["validation/loss"] != own["validation/loss"]
