@@ -1,8 +1,9 @@
 """What the four training stages share: where a run's state is, its curve for `dvc plots`, its metrics for MLflow."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -50,7 +51,7 @@ def write_curve(metrics: Path, output: Path) -> None:
     write_rows(curve, output)
 
 
-def write_rows(rows: list[dict[str, float]], output: Path) -> None:
+def write_rows(rows: Sequence[Mapping[str, Any]], output: Path) -> None:
     """Write a list of rows, the form that `dvc plots` reads."""
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(rows, indent=1) + "\n")

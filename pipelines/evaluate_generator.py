@@ -57,7 +57,8 @@ def main(representation: str) -> None:
         rows: list[dict[str, Any]] = [
             {"prompt": row.prompt, "method": row.method, **row.summary(seed=stage.seed)} for row in scores
         ]
-        write_rows(rows, stage.data / "plots" / f"generator_{representation}.json")
+        bars = [{"label": f"{row.method} ({row.prompt})", **summary} for row, summary in zip(scores, rows, strict=True)]
+        write_rows(bars, stage.data / "plots" / f"generator_{representation}.json")
         log_document(stage.tracker, document)
         text = to_text(table, COLUMNS)
         _stage.logger.info("\n%s", text)
@@ -72,8 +73,9 @@ def main(representation: str) -> None:
         shapes = [
             (f"{item.uid}-{item.prompt_kind}", item.samples[0]) for item in items[:8] if item.samples[0] is not None
         ]
-        for path in write_shapes(stage.state_dir / "shapes", shapes, page=view_html(shapes)):
-            stage.tracker.log_artifact(path, "shapes")
+        if shapes:
+            for path in write_shapes(stage.state_dir / "shapes", shapes, page=view_html(shapes)):
+                stage.tracker.log_artifact(path, "shapes")
         _stage.logger.info("gallery: %s", page)
 
 
