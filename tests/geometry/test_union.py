@@ -9,7 +9,7 @@ from ltm3d.geometry.union import unite
 
 def box(center: float, color: int) -> Mesh:
     shape = trimesh.creation.box(extents=(1, 1, 1))
-    vertices = np.asarray(shape.vertices) + [center, 0, 0]
+    vertices = np.asarray(shape.vertices) + np.array([center, 0, 0])
     return Mesh(vertices, np.asarray(shape.faces), np.full(vertices.shape, color, np.uint8))
 
 
