@@ -75,11 +75,15 @@ def build_parts(category: str, attributes: Attributes, parameters: Parameters) -
     return parts
 
 
-def build_mesh(category: str, attributes: Attributes, parameters: Parameters) -> Mesh:
-    """Build an object's mesh, one closed surface: y up, front +z."""
-    parts = [
+def part_meshes(category: str, attributes: Attributes, parameters: Parameters) -> list[Mesh]:
+    """Return the parts as coloured meshes."""
+    return [
         Mesh(part.vertices, part.faces, np.full((len(part.vertices), 3), part.color, np.uint8))
         for part in build_parts(category, attributes, parameters)
     ]
-    united = unite(parts)
+
+
+def build_mesh(category: str, attributes: Attributes, parameters: Parameters) -> Mesh:
+    """Build an object's mesh, one closed surface: y up, front +z."""
+    united = unite(part_meshes(category, attributes, parameters))
     return Mesh(np.round(united.vertices, _DECIMALS), united.faces, united.vertex_colors)

@@ -8,8 +8,8 @@ import pytest
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ltm3d.geometry.mesh import Mesh
-from ltm3d.procedural.objects import ProceduralObject, build_mesh, draw_object
+from ltm3d.geometry.mesh import Mesh, concatenate
+from ltm3d.procedural.objects import ProceduralObject, draw_object, part_meshes
 
 Found = tuple[ProceduralObject, Mesh]
 Finder = Callable[..., Iterator[Found]]
@@ -22,12 +22,12 @@ def draw(category: str, index: int) -> ProceduralObject:
 
 
 def find(category: str, count: int = 3, **attributes: str) -> Iterator[Found]:
-    """Yield objects with these attributes: the first `count` of a fixed seed."""
+    """Yield objects with these attributes, their parts side by side: the first `count` of a fixed seed."""
     found = 0
     for index in range(5000):
         drawn = draw(category, index)
         if all(drawn.attributes[name] == value for name, value in attributes.items()):
-            yield drawn, build_mesh(category, drawn.attributes, drawn.parameters)
+            yield drawn, concatenate(part_meshes(category, drawn.attributes, drawn.parameters))
             found += 1
             if found == count:
                 return

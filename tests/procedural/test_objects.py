@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
+from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.signed_distance import winding_number
 from ltm3d.procedural.objects import CATEGORIES, ProceduralObject, build_mesh, build_parts, describe, draw_object
 from ltm3d.procedural.parts import signed_volume
 
@@ -148,3 +150,14 @@ def test_objects_are_equal_in_two_processes(repository: Path) -> None:
         for seed in ("0", "123")
     ]
     assert digests[0] == digests[1] != ""
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_mesh_has_no_face_inside_the_solid(category: str) -> None:
+    drawn = draw_object(category, seed=4, index=1)
+    mesh = build_mesh(category, drawn.attributes, drawn.parameters)
+    samples = sample_surface(mesh, 500, np.random.default_rng(0))
+    step = 2e-4 * samples.normals
+    outside, inside = (winding_number(mesh, samples.points + sign * step) for sign in (1, -1))
+    assert np.mean(np.abs(outside) < 0.5) > 0.98
+    assert np.mean(np.abs(inside - 1) < 0.5) > 0.98
