@@ -35,7 +35,8 @@ class Attention(nn.Module):
         visible: Bool[Tensor, "B M"] | None = None,
         bias: Float[Tensor, "B heads N M"] | None = None,
     ) -> Float[Tensor, "B N H"]:
-        """Attend; keys where `visible` is False are left out, `bias` is added to the logits."""
+        """Attend; keys where `visible` is False are left out, `bias` is added to the logits. Give one of the two."""
+        assert visible is None or bias is None, "visible and bias are not combined"
         context = x if context is None else context
         query = self.query_norm(self._heads(self.to_query(x)))
         key = self.key_norm(self._heads(self.to_key(context)))

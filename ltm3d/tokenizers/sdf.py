@@ -42,6 +42,7 @@ class SdfTokenizerConfig:
     Attributes:
         truncation: distances are clipped to [-truncation, truncation] (normalised frame) before the loss.
         near_weight: weight of the near-surface queries' loss beside the volume queries' (VecSetX: 10).
+        sign_weight: weight of the cross-entropy of inside against outside.
         kl_weight: weight of the posterior's KL to the standard normal, nats a channel.
         memory_expansion: vectors that each token becomes before the field's decoder attends to them.
     """
