@@ -8,7 +8,7 @@ from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.reconstruction import ReconstructionConfig, measure_reconstructions
 from ltm3d.evaluation.table import to_document, to_text
 from ltm3d.shards.index import uids_of_split
-from ltm3d.shards.meshes import read_mesh
+from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.audit import audit_tokens
 from ltm3d.tokenizers.sdf import SdfTokenizer
@@ -26,12 +26,12 @@ def main(representation: str) -> None:
         tokenizer = SdfTokenizer.load(stage.data / "models" / "tokenizer" / representation)
         uids = uids_of_split(available(stage.data, f"targets/{representation}"), "test")
         targets = ShardSet(stage.data / "targets" / representation, uids)
-        meshes = ShardSet(stage.data / "meshes", uids)
+        meshes = MeshSet(ShardSet(stage.data / "meshes", uids))
         first = encode_set(tokenizer, targets, num_surface=num_surface).mean
         second = encode_set(tokenizer, targets, num_surface=num_surface, start=num_surface).mean
         scores = measure_reconstructions(
             tokenizer,
-            [(uid, read_mesh(meshes, index), first[index]) for index, uid in enumerate(uids)],
+            list(zip(uids, meshes, first, strict=True)),
             config=config,
             seed=stage.seed,
         )

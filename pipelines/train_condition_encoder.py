@@ -1,4 +1,4 @@
-"""Train the small CLIP on the training split's views and captions → data/models/condition_encoder.
+"""Train the small CLIP on the training split's views, captions and shapes → data/models/condition_encoder.
 
 Where the recipe names pretrained encoders for both image and text it has nothing to do, and says so.
 """
@@ -17,6 +17,7 @@ from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokeniz
 from ltm3d.metrics.retrieval import recall_at_1
 from ltm3d.nn.weights import load_state
 from ltm3d.shards.index import uids_of_split
+from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.training.config import TrainingConfig
@@ -25,7 +26,7 @@ from pipelines import _stage
 from pipelines._planning import available
 from pipelines._training import run_training, write_rows
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 METRICS_FILE = "condition_encoder.json"
 
 
@@ -43,13 +44,13 @@ def main() -> None:
             return
         config = stage.params.get("condition_encoder.model", TinyClipConfig)
         training = stage.params.get("condition_encoder.training", TrainingConfig)
-        root = (stage.data / "views").absolute()
+        views, meshes = ((stage.data / folder).absolute() for folder in ("views", "meshes"))
         entries = available(stage.data, "views")
         captions = {entry.uid: entry.caption for entry in entries}
         splits = {split: uids_of_split(entries, split) for split in ("train", "val", "test")}
         train_captions = [captions[uid] for uid in splits["train"]]
-        data = partial(build_examples, root, captions, train_captions, config)
-        digests = [shard.digest for shard in list_shards(root)]
+        data = partial(build_examples, views, meshes, captions, train_captions, config)
+        digests = [shard.digest for root in (views, meshes) for shard in list_shards(root)]
         result = run_training(
             stage,
             config=training,
@@ -61,7 +62,7 @@ def main() -> None:
         model = build_model(config, train_captions)
         load_state(model, load_file(result.weights), str(result.weights))
         model.save(output, build_tokenizer(train_captions, config=config))
-        metrics = retrieval_metrics(output, ShardSet(root, splits["test"]), [captions[uid] for uid in splits["test"]])
+        metrics = retrieval_metrics(output, ShardSet(views, splits["test"]), [captions[uid] for uid in splits["test"]])
         metrics_file.write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
         stage.tracker.log_metrics({name: float(value) for name, value in metrics.items()})
 
@@ -72,12 +73,21 @@ def build_model(config: TinyClipConfig, captions: list[str]) -> TinyClip:
 
 
 def build_examples(
-    root: Path, captions: dict[str, str], train_captions: list[str], config: TinyClipConfig, uids: list[str]
+    views: Path,
+    meshes: Path,
+    captions: dict[str, str],
+    train_captions: list[str],
+    config: TinyClipConfig,
+    uids: list[str],
 ) -> ClipExamples:
-    """Open the views of some assets."""
-    views = ShardSet(root, uids)
-    images = [views.get("images", index) for index in range(len(views))]
-    return ClipExamples(images, [captions[uid] for uid in uids], build_tokenizer(train_captions, config=config))
+    """Open the views and shapes of some assets."""
+    view_set = ShardSet(views, uids)
+    return ClipExamples(
+        [view_set.get("images", index) for index in range(len(view_set))],
+        [captions[uid] for uid in uids],
+        MeshSet(ShardSet(meshes, uids)),
+        build_tokenizer(train_captions, config=config),
+    )
 
 
 def retrieval_metrics(encoder_folder: Path, views: ShardSet, captions: list[str]) -> dict[str, Any]:

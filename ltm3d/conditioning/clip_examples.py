@@ -1,4 +1,4 @@
-"""The training pairs of the small CLIP: one view of an asset and its caption."""
+"""The training examples of the small CLIP: one view of an asset, its caption and points of its surface."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ltm3d.errors import DataError
+from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.sampling import sample_surface
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -21,22 +23,31 @@ class AssetViews(Protocol):
 
 
 class ClipExamples:
-    """Pairs of a random view and a caption, one example an asset.
+    """A random view, a caption and random surface points, one example an asset.
 
     Args:
         images: u8 [V, H, W, 4] for each asset, straight alpha.
         captions: one text for each asset.
+        meshes: normalised; may be read from disk one at a time.
+        num_points: on the surface, of each example.
     """
 
     def __init__(
         self,
         images: AssetViews,
         captions: Sequence[str],
+        meshes: Sequence[Mesh],
         tokenizer: "PreTrainedTokenizerFast",
+        *,
+        num_points: int = 256,
     ) -> None:
-        if len(images) != len(captions):
-            raise DataError(f"{len(images)} assets have views but {len(captions)} have captions: rerun the stages")
+        if not len(images) == len(captions) == len(meshes):
+            raise DataError(
+                f"{len(images)} assets have views, {len(captions)} captions and {len(meshes)} meshes: rerun the stages"
+            )
         self.images = images
+        self.meshes = meshes
+        self.num_points = num_points
         encoded = tokenizer(
             list(captions),
             padding="max_length",
@@ -53,11 +64,12 @@ class ClipExamples:
         return len(self.text_ids)
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Give one pair, its view drawn by `rng`."""
+        """Give one example, its view and points drawn by `rng`."""
         views = self.images[index]
         return {
             "images": np.asarray(views[rng.integers(len(views))]),
             "text_ids": self.text_ids[index],
             "text_mask": self.text_mask[index],
             "caption_index": self.caption_index[index],
+            "points": sample_surface(self.meshes[index], self.num_points, rng).points,
         }

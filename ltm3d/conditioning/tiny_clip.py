@@ -1,6 +1,9 @@
 """A small CLIP trained in the pipeline: the condition encoder of a machine without a network.
 
-Letters: B samples, H W pixels, T text tokens, E channels of the shared space.
+Images and texts are contrasted with each other (CLIP) and with points of the shape (ULIP, Xue et al. 2023): captions
+alone let colour decide, and a generator needs to see form.
+
+Letters: B samples, H W pixels, T text tokens, N surface points, E channels of the shared space.
 """
 
 from collections import Counter
@@ -14,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
+from ltm3d.conditioning.point_encoder import PointEncoder
 from ltm3d.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 # Ids of the special tokens. An end id of 2 would switch on an old pooling rule of transformers' CLIP.
 PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<begin>", "<end>")
-PIXEL_MEAN = PIXEL_STD = 0.5
+PIXEL_MEAN, PIXEL_STD = 1.0, 0.5  # pictures are laid on white, which becomes 0: a small model learns much sooner
+POSITION_STD = 0.1  # of the first position embeddings of the patches; CLIP's own 0.02 is for a long training
 MAX_LOGIT_SCALE = 4.6052  # ln 100, as in CLIP
 
 
@@ -41,23 +46,23 @@ class TinyClipConfig:
         max_words: longest text, with the begin and end tokens.
         max_vocabulary: the most frequent words are kept, others read as unknown.
         max_shift: largest move of a training image, share of its side.
-        coloured_background: share of training images on a random instead of a white background.
         word_dropout: share of training words read as unknown, so that free prompts work.
+        shape_weight: weight of the contrast with the shape's points, 0 = none.
     """
 
-    image_size: int = 96
-    patch_size: int = 16
+    image_size: int = 64
+    patch_size: int = 8
     image_dim: int = 128
-    image_layers: int = 4
+    image_layers: int = 3
     text_dim: int = 128
-    text_layers: int = 3
+    text_layers: int = 1
     num_heads: int = 4
     projection_dim: int = 128
     max_words: int = 32
     max_vocabulary: int = 4096
     max_shift: float = 0.06
-    coloured_background: float = 0.5
     word_dropout: float = 0.05
+    shape_weight: float = 1.0
 
     def __post_init__(self) -> None:
         sizes = ("image_size", "patch_size", "image_dim", "image_layers", "text_dim", "text_layers", "num_heads")
@@ -76,9 +81,11 @@ class TinyClipConfig:
                 f"max_words {self.max_words} must be at least 4, "
                 f"max_vocabulary {self.max_vocabulary} above {len(SPECIAL_TOKENS)}"
             )
-        for name in ("max_shift", "coloured_background", "word_dropout"):
+        for name in ("max_shift", "word_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, must be a share between 0 and 1")
+        if self.shape_weight < 0:
+            raise ConfigError(f"shape_weight is {self.shape_weight}, must be 0 (no contrast with shapes) or more")
 
 
 def build_tokenizer(captions: Sequence[str], *, config: TinyClipConfig) -> "PreTrainedTokenizerFast":
@@ -116,7 +123,7 @@ def build_tokenizer(captions: Sequence[str], *, config: TinyClipConfig) -> "PreT
 
 
 class TinyClip(nn.Module):
-    """transformers' CLIPModel at a small size, with the symmetric contrastive loss.
+    """transformers' CLIPModel at a small size, with symmetric contrastive losses; the point encoder is for training.
 
     Args:
         vocabulary_size: `len(tokenizer)` of `build_tokenizer`.
@@ -153,6 +160,8 @@ class TinyClip(nn.Module):
                 projection_dim=config.projection_dim,
             )
         )
+        nn.init.normal_(self.clip.vision_model.embeddings.position_embedding.weight, std=POSITION_STD)
+        self.point_encoder = PointEncoder(config.projection_dim) if config.shape_weight > 0 else None
 
     def embed_images(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B E"]:
         """Map normalised pixels to the shared space, unit norm."""
@@ -164,13 +173,15 @@ class TinyClip(nn.Module):
         return F.normalize(output.pooler_output.float(), dim=-1)
 
     def training_loss(self, batch: dict[str, Tensor], random: SampleRandom) -> tuple[Tensor, dict[str, Tensor]]:
-        """Contrast the images of a batch with its texts; samples of equal caption are not negatives.
+        """Contrast the images of a batch with its texts, and both with its shapes.
+
+        Texts of equal caption are not negatives.
 
         Args:
             batch: `images` u8 [B, H, W, 4] with straight alpha, `text_ids` and `text_mask` [B, T],
-                `caption_index` [B], equal where captions are equal.
+                `caption_index` [B], equal where captions are equal, `points` [B, N, 3] on the surface.
         """
-        pixels = augment_images(batch["images"], random.uniform(6), config=self.config)
+        pixels = augment_images(batch["images"], random.uniform(2), config=self.config)
         text_ids = drop_words(batch["text_ids"], random.uniform(batch["text_ids"].shape[1]), self.config.word_dropout)
         longest = int(batch["text_mask"].any(dim=0).sum())  # padding, on the right, is not computed
         images = self.embed_images(pixels)
@@ -178,7 +189,15 @@ class TinyClip(nn.Module):
         scale = self.clip.logit_scale.float().clamp(max=MAX_LOGIT_SCALE).exp()
         with torch.autocast(images.device.type, enabled=False):
             loss, accuracy = contrastive_loss(scale * images @ texts.T, batch["caption_index"])
-        return loss, {"accuracy": accuracy.detach(), "logit_scale": scale.detach()}
+            metrics = {"accuracy": accuracy.detach(), "logit_scale": scale.detach()}
+            if self.point_encoder is not None:
+                shapes = F.normalize(self.point_encoder(batch["points"]).float(), dim=-1)
+                each = torch.arange(len(images), device=images.device)  # a caption may fit many shapes, an image one
+                by_image, shape_accuracy = contrastive_loss(scale * images @ shapes.T, each)
+                by_text, _ = contrastive_loss(scale * texts @ shapes.T, batch["caption_index"])
+                loss = loss + self.config.shape_weight * (by_image + by_text)
+                metrics["shape_accuracy"] = shape_accuracy.detach()
+        return loss, metrics
 
     def save(self, folder: Path, tokenizer: "PreTrainedTokenizerFast") -> None:
         """Write model, tokenizer and image preprocessing so that transformers' Auto classes load the folder."""
@@ -210,12 +229,12 @@ def contrastive_loss(logits: Float[Tensor, "B B"], caption_index: Int[Tensor, "B
 
 
 def augment_images(
-    images: UInt8[Tensor, "B H W 4"], draws: Float[Tensor, "B 6"], *, config: TinyClipConfig
+    images: UInt8[Tensor, "B H W 4"], draws: Float[Tensor, "B 2"], *, config: TinyClipConfig
 ) -> Float[Tensor, "B 3 size size"]:
-    """Resize, shift and lay on a background; normalised pixels for the model.
+    """Resize, shift and lay on white; normalised pixels for the model.
 
     Args:
-        draws: uniform in [0, 1): whether the background is coloured, its colour (3), the shift (2).
+        draws: uniform in [0, 1): the shift down and to the right.
     """
     size = config.image_size
     rgba = images.permute(0, 3, 1, 2).float() / 255
@@ -225,14 +244,12 @@ def augment_images(
         premultiplied = F.interpolate(premultiplied, (size, size), mode="bilinear", antialias=True)
     margin = round(config.max_shift * size)
     padded = F.pad(premultiplied, (margin,) * 4).permute(0, 2, 3, 1)
-    corner = (draws[:, 4:6] * (2 * margin + 1)).long()
+    corner = (draws * (2 * margin + 1)).long()
     steps = torch.arange(size, device=images.device)
     rows, columns = corner[:, :1] + steps, corner[:, 1:] + steps
     sample = torch.arange(len(images), device=images.device)[:, None, None]
     shifted = padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    coloured = (draws[:, 0] < config.coloured_background)[:, None]
-    background = torch.where(coloured, draws[:, 1:4], torch.ones_like(draws[:, 1:4]))[:, :, None, None]
-    return (shifted[:, :3] + background * (1 - shifted[:, 3:]) - PIXEL_MEAN) / PIXEL_STD
+    return (shifted[:, :3] + (1 - shifted[:, 3:]) - PIXEL_MEAN) / PIXEL_STD
 
 
 def drop_words(text_ids: Int[Tensor, "B T"], draws: Float[Tensor, "B T"], share: float) -> Int[Tensor, "B T"]:

@@ -1,6 +1,6 @@
 """Measure a generator and its baselines on the test split (eval/v1, "Conditional generation")."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.shards.index import IndexEntry
-from ltm3d.shards.meshes import read_mesh
+from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
 from ltm3d.tokenizers.decoding import TokenField, decode_mesh
 
@@ -82,11 +82,9 @@ class GenerationData:
         """Open the shards of a stage for some assets."""
         return ShardSet(self.data / folder, [entry.uid for entry in entries])
 
-    def meshes(self, entries: Sequence[IndexEntry]) -> Iterator[Mesh]:
-        """Read true meshes, in order."""
-        meshes = self.set_of("meshes", entries)
-        for index in range(len(meshes)):
-            yield read_mesh(meshes, index)
+    def meshes(self, entries: Sequence[IndexEntry]) -> MeshSet:
+        """Open the true meshes of some assets."""
+        return MeshSet(self.set_of("meshes", entries))
 
     def test_assets(self) -> list[TestAsset]:
         """Open the test split."""

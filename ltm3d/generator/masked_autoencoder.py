@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ltm3d.nn.transformer import Block
+from ltm3d.nn.transformer import Block, learned_tokens
 
 # B batch, L tokens, K known tokens, D token channels, P prefix tokens, H width
 
@@ -30,15 +30,15 @@ class MaskedAutoencoder(nn.Module):
         self.num_prefix = num_prefix
         self.embed = nn.Linear(token_dim, width)
         self.embed_norm = nn.LayerNorm(width)
-        self.encoder_position = nn.Parameter(torch.randn(num_prefix + num_tokens, width) * 0.02)
+        self.encoder_position = learned_tokens(num_prefix + num_tokens, width)
         self.encoder = nn.ModuleList(Block(width, num_heads=num_heads) for _ in range(encoder_depth))
         self.encoder_norm = nn.LayerNorm(width)
         self.to_decoder = nn.Linear(width, width)
-        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
-        self.decoder_position = nn.Parameter(torch.randn(num_prefix + num_tokens, width) * 0.02)
+        self.mask_token = learned_tokens(width)
+        self.decoder_position = learned_tokens(num_prefix + num_tokens, width)
         self.decoder = nn.ModuleList(Block(width, num_heads=num_heads) for _ in range(decoder_depth))
         self.decoder_norm = nn.LayerNorm(width)
-        self.output_position = nn.Parameter(torch.randn(num_tokens, width) * 0.02)
+        self.output_position = learned_tokens(num_tokens, width)
 
     def forward(
         self, prefix: Float[Tensor, "B P H"], tokens: Float[Tensor, "B L D"], masked: Bool[Tensor, "B L"]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ltm3d.nn.transformer import CrossBlock
+from ltm3d.nn.transformer import CrossBlock, learned_tokens
 
 # B batch, T condition tokens, C condition channels, P prefix tokens, H width
 
@@ -59,7 +59,7 @@ class PrefixLearner(nn.Module):
 
     def __init__(self, width: int, *, num_prefix: int, num_heads: int, depth: int = 1) -> None:
         super().__init__()
-        self.queries = nn.Parameter(torch.randn(num_prefix, width) * 0.02)
+        self.queries = learned_tokens(num_prefix, width)
         self.blocks = nn.ModuleList(CrossBlock(width, num_heads=num_heads, context_width=width) for _ in range(depth))
 
     def forward(self, tokens: Float[Tensor, "B T H"], visible: Bool[Tensor, "B T"]) -> Float[Tensor, "B P H"]:

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from ltm3d.errors import ConfigError
 from ltm3d.generator.model import TokenShape
 from ltm3d.generator.prefix import Condition, ConditionTokens
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.nn.transformer import Block, CrossBlock
+from ltm3d.nn.transformer import Block, CrossBlock, learned_tokens
 from ltm3d.nn.weights import load_config, load_weights, save_model
 from ltm3d.settings import convert
 
@@ -53,7 +52,7 @@ class Reconstructor(nn.Module):
         self.condition_tokens = ConditionTokens(
             config.width, image_width=shape.image_width, text_width=shape.text_width
         )
-        self.queries = nn.Parameter(torch.randn(shape.num_tokens, config.width) * 0.02)
+        self.queries = learned_tokens(shape.num_tokens, config.width)
         self.to_condition = CrossBlock(config.width, num_heads=config.num_heads, context_width=config.width)
         self.blocks = nn.ModuleList(Block(config.width, num_heads=config.num_heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)

@@ -1,9 +1,20 @@
-"""Pre-norm transformer blocks."""
+"""Pre-norm transformer blocks, and the learned tokens they start from."""
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ltm3d.nn.attention import Attention
+
+LEARNED_TOKEN_STD = 0.5
+
+
+def learned_tokens(*shape: int) -> nn.Parameter:
+    """Return learned tokens or positions [..., H].
+
+    They start far apart: with the usual 0.02 all queries ask for the same, and short trainings sit on a plateau.
+    """
+    return nn.Parameter(torch.randn(*shape) * LEARNED_TOKEN_STD)
 
 
 class FeedForward(nn.Sequential):

@@ -24,6 +24,7 @@ class ViewConfig:
     """How the views of one object are taken.
 
     Attributes:
+        azimuth_range: degrees; the views share it out evenly, from the canonical view on.
         elevation_range, azimuth_jitter, field_of_view: degrees; the field of view is the whole picture's.
         fill: share of the picture that the object's longer side fills, 0 = the whole frame's sphere always fits.
         supersample: rays a pixel along one axis.
@@ -32,6 +33,7 @@ class ViewConfig:
 
     num_views: int = 6
     resolution: int = 128
+    azimuth_range: tuple[float, float] = (-180.0, 180.0)
     elevation_range: tuple[float, float] = (5.0, 35.0)
     azimuth_jitter: float = 20.0
     field_of_view: float = 30.0
@@ -42,11 +44,19 @@ class ViewConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elevation_range", tuple(self.elevation_range))
+        object.__setattr__(self, "azimuth_range", tuple(self.azimuth_range))
         low, high = self.elevation_range
+        first, last = self.azimuth_range
         checks = (
             (self.num_views >= 1, "num_views", self.num_views, "at least 1"),
             (8 <= self.resolution <= 4096, "resolution", self.resolution, "8 to 4096"),
             (-90 < low <= high < 90, "elevation_range", (low, high), "[low, high] within -90 to 90 degrees"),
+            (
+                first <= CANONICAL_AZIMUTH <= last <= first + 360,
+                "azimuth_range",
+                (first, last),
+                f"[low, high], at most 360 degrees with {CANONICAL_AZIMUTH:g} in it",
+            ),
             (0 <= self.azimuth_jitter <= 180, "azimuth_jitter", self.azimuth_jitter, "0 to 180 degrees"),
             (5 <= self.field_of_view <= 120, "field_of_view", self.field_of_view, "5 to 120 degrees"),
             (0 <= self.fill <= 1, "fill", self.fill, "0 to 1"),
@@ -82,7 +92,7 @@ def orbit_distance(config: ViewConfig) -> float:
 def view_cameras(config: ViewConfig, seed_key: object, mesh: Mesh | None = None) -> np.ndarray:
     """Return the cameras of one object's views, float32 [V, 4, 4].
 
-    The first is the canonical three-quarter front view; the others share out the circle, with jitter.
+    The first is the canonical three-quarter front view; the others share out the azimuth range, with jitter.
 
     Args:
         seed_key: what the jitter depends on, e.g. (seed, uid); the text of it counts.
@@ -92,8 +102,10 @@ def view_cameras(config: ViewConfig, seed_key: object, mesh: Mesh | None = None)
     rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
     distance = orbit_distance(config)
     cameras = [orbit_camera(CANONICAL_AZIMUTH, CANONICAL_ELEVATION, distance)]
+    low, high = config.azimuth_range
+    span = max(high - low, 1e-9)
     for view in range(1, config.num_views):
-        azimuth = CANONICAL_AZIMUTH + 360 * view / config.num_views
+        azimuth = low + (CANONICAL_AZIMUTH - low + span * view / config.num_views) % span
         jitter = rng.uniform(-config.azimuth_jitter, config.azimuth_jitter)
         cameras.append(orbit_camera(azimuth + jitter, rng.uniform(*config.elevation_range), distance))
     stacked = np.stack(cameras)

@@ -2,17 +2,25 @@
 
 import numpy as np
 import pytest
+import trimesh
 
 from ltm3d.conditioning.clip_examples import ClipExamples
 from ltm3d.conditioning.tiny_clip import TinyClipConfig, build_tokenizer
 from ltm3d.errors import DataError
+from ltm3d.geometry.mesh import Mesh
 
 CAPTIONS = ["A red chair.", "a lamp", "a red chair."]
 
 
+def box(height: float) -> Mesh:
+    shape = trimesh.creation.box((1, height, 1))
+    return Mesh(vertices=shape.vertices.astype(np.float32), faces=shape.faces)
+
+
 def make() -> ClipExamples:
     images = np.arange(3 * 4 * 2 * 2 * 4, dtype=np.uint8).reshape(3, 4, 2, 2, 4)
-    return ClipExamples(images, CAPTIONS, build_tokenizer(CAPTIONS, config=TinyClipConfig()))
+    meshes = [box(height) for height in (0.5, 1.0, 1.5)]
+    return ClipExamples(images, CAPTIONS, meshes, build_tokenizer(CAPTIONS, config=TinyClipConfig()), num_points=32)
 
 
 def test_view_is_drawn_by_the_generator_alone() -> None:
@@ -34,7 +42,14 @@ def test_text_is_padded_and_masked() -> None:
     assert example["text_mask"].dtype == bool and example["text_mask"].sum() == 4
 
 
-def test_views_and_captions_must_match() -> None:
+def test_points_lie_on_the_surface_of_the_asset() -> None:
+    for index, height in enumerate((0.5, 1.0, 1.5)):
+        points = make().example(index, np.random.default_rng(0))["points"]
+        assert points.shape == (32, 3)
+        np.testing.assert_allclose(np.abs(points / [1, height, 1]).max(axis=1), 0.5, atol=1e-5)
+
+
+def test_views_captions_and_meshes_must_match() -> None:
     images = np.zeros((2, 1, 2, 2, 4), np.uint8)
-    with pytest.raises(DataError, match="2 assets have views but 3"):
-        ClipExamples(images, CAPTIONS, build_tokenizer(CAPTIONS, config=TinyClipConfig()))
+    with pytest.raises(DataError, match="2 assets have views, 3 captions and 3 meshes"):
+        ClipExamples(images, CAPTIONS, 3 * [box(1.0)], build_tokenizer(CAPTIONS, config=TinyClipConfig()))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 from torch import Tensor
 
 from ltm3d.conditioning.clip_examples import ClipExamples
@@ -22,6 +23,7 @@ from ltm3d.conditioning.tiny_clip import (
     drop_words,
 )
 from ltm3d.errors import ConfigError, DataError
+from ltm3d.geometry.mesh import Mesh
 
 CONFIG = TinyClipConfig(
     image_size=32,
@@ -61,7 +63,14 @@ def pictures(size: int = 40) -> np.ndarray:
 
 
 def examples() -> ClipExamples:
-    return ClipExamples(pictures(), CAPTIONS, build_tokenizer(CAPTIONS, config=CONFIG))
+    meshes = [trimesh.creation.box(extents) for extents in 4 * [(1, 1, 1), (1.8, 0.3, 0.3)]]
+    return ClipExamples(
+        pictures(),
+        CAPTIONS,
+        [Mesh(vertices=mesh.vertices.astype(np.float32), faces=mesh.faces) for mesh in meshes],
+        build_tokenizer(CAPTIONS, config=CONFIG),
+        num_points=64,
+    )
 
 
 def batch_of(data: ClipExamples, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -119,22 +128,20 @@ def test_equal_captions_are_not_negatives() -> None:
 
 def test_augmentation_of_a_sample_depends_on_its_own_draws() -> None:
     images = torch.from_numpy(pictures()[:, 0])
-    draws = torch.rand(len(images), 6, generator=torch.Generator().manual_seed(1))
+    draws = torch.rand(len(images), 2, generator=torch.Generator().manual_seed(1))
     whole = augment_images(images, draws, config=CONFIG)
     torch.testing.assert_close(whole[3:5], augment_images(images[3:5], draws[3:5], config=CONFIG))
-    assert whole.shape == (len(images), 3, 32, 32) and whole.min() >= -1.001 and whole.max() <= 1.001
+    assert whole.shape == (len(images), 3, 32, 32) and whole.min() >= -2.001 and whole.max() <= 0.001
 
 
-def test_augmentation_moves_and_colours() -> None:
+def test_augmentation_moves_on_white() -> None:
     image = torch.from_numpy(pictures(32)[:1, 0])
     config = TinyClipConfig(image_size=32, max_shift=0.125)
-    middle = torch.tensor([[0.9, 0, 0, 0, 0.5, 0.5]])
+    middle = torch.tensor([[0.5, 0.5]])
     still = augment_images(image, middle, config=config)
-    assert torch.all(still[0, :, 0, 0] == 1)  # white
-    moved = augment_images(image, torch.tensor([[0.9, 0, 0, 0, 0.0, 0.5]]), config=config)
+    assert torch.all(still[0, :, 0, 0] == 0)  # white
+    moved = augment_images(image, torch.tensor([[0.0, 0.5]]), config=config)
     torch.testing.assert_close(moved[:, :, 4:], still[:, :, :-4])
-    coloured = augment_images(image, torch.tensor([[0.1, 0.0, 0.25, 1.0, 0.5, 0.5]]), config=config)
-    torch.testing.assert_close(coloured[0, :, 0, 0], torch.tensor([-1.0, -0.5, 1.0]))
 
 
 def test_dropped_words_leave_special_tokens() -> None:
@@ -145,7 +152,7 @@ def test_dropped_words_leave_special_tokens() -> None:
 
 def test_training_learns_which_text_goes_with_which_picture() -> None:
     torch.manual_seed(0)
-    config = replace(CONFIG, coloured_background=0.0, word_dropout=0.0, max_shift=0.0)
+    config = replace(CONFIG, word_dropout=0.0, max_shift=0.0)
     data, rng = examples(), np.random.default_rng(0)
     model = TinyClip(config, vocabulary_size=len(build_tokenizer(CAPTIONS, config=config)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
@@ -154,7 +161,20 @@ def test_training_learns_which_text_goes_with_which_picture() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert metrics["accuracy"] >= 0.75 and loss < 1.0
+    assert metrics["accuracy"] >= 0.75
+    assert metrics["shape_accuracy"] >= 2 / len(CAPTIONS)  # boxes are told from bars; of each form there are four
+
+
+def test_images_are_contrasted_with_shapes_only_where_asked(model: TinyClip) -> None:
+    data = examples()
+    batch = batch_of(data, np.random.default_rng(0))
+    plain = TinyClip(replace(CONFIG, shape_weight=0.0), vocabulary_size=len(build_tokenizer(CAPTIONS, config=CONFIG)))
+    plain.clip.load_state_dict(model.clip.state_dict())
+    with_shapes, metrics = model.training_loss(batch, Draws(0, len(data)))
+    without, plain_metrics = plain.training_loss(batch, Draws(0, len(data)))
+    assert "shape_accuracy" in metrics and "shape_accuracy" not in plain_metrics and with_shapes > without
+    batch["points"] = batch["points"].flip(0)
+    assert model.training_loss(batch, Draws(0, len(data)))[0] != with_shapes
 
 
 def test_every_weight_takes_part_in_the_loss(model: TinyClip) -> None:
@@ -179,7 +199,7 @@ def test_transformers_loads_what_was_saved(model: TinyClip, tmp_path: Path) -> N
     image = pictures()[0, 0]
     on_white = np.where(image[..., 3:] > 0, image[..., :3], 255).astype(np.uint8)
     processed = processor(images=[on_white], return_tensors="pt", input_data_format="channels_last")["pixel_values"]
-    trained_on = augment_images(torch.from_numpy(image[None]), torch.tensor([[1, 0, 0, 0, 0.5, 0.5]]), config=CONFIG)
+    trained_on = augment_images(torch.from_numpy(image[None]), torch.tensor([[0.5, 0.5]]), config=CONFIG)
     torch.testing.assert_close(processed, trained_on, atol=0.02, rtol=0)
 
 
@@ -200,6 +220,7 @@ def test_saving_twice_gives_the_same_bytes(model: TinyClip, tmp_path: Path) -> N
         ({"text_layers": 0}, "at least 1"),
         ({"word_dropout": 1.5}, "between 0 and 1"),
         ({"max_words": 2}, "at least 4"),
+        ({"shape_weight": -1.0}, "or more"),
     ],
 )
 def test_settings_out_of_range_are_named(settings: dict, message: str) -> None:

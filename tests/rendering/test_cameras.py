@@ -47,6 +47,16 @@ def test_the_first_view_is_canonical_and_the_others_go_around() -> None:
         assert abs(difference) <= 20 and 5 <= elevation <= 35
 
 
+def test_views_stay_in_their_azimuth_range() -> None:
+    config = ViewConfig(num_views=4, azimuth_range=(-30, 90), azimuth_jitter=15)
+    azimuths = [azimuth_elevation(camera)[0] for camera in view_cameras(config, "lamp")]
+    assert azimuths[0] == pytest.approx(CANONICAL_AZIMUTH, abs=1e-3)
+    for azimuth, middle in zip(azimuths[1:], (60, -30, 0), strict=True):
+        assert abs((azimuth - middle + 180) % 360 - 180) <= 15
+    with pytest.raises(ConfigError, match="azimuth_range"):
+        ViewConfig(azimuth_range=(90, 180))
+
+
 def test_jitter_depends_on_the_key_alone() -> None:
     config = ViewConfig()
     first, again, other = (view_cameras(config, key) for key in ((0, "a"), (0, "a"), (0, "b")))
