@@ -13,6 +13,12 @@ from ltm3d.errors import ConfigError
 from ltm3d.settings import convert
 
 PARAMS_FILE = Path("params.yaml")
+SECTIONS = (
+    *("recipe", "overrides", "seed", "representations", "sources", "resources"),
+    *("download", "clean_meshes", "render_views", "build_targets", "condition_encoder", "encode_conditions"),
+    *("tokenizer", "evaluate_tokenizer", "encode_tokens", "reconstructor", "generator", "sampling"),
+    *("evaluation", "promotion"),
+)
 T = TypeVar("T")
 
 
@@ -79,6 +85,11 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys and values at the top level")
+    for key in raw:
+        if key not in SECTIONS:
+            raise ConfigError(
+                f"{path}: {key}: unknown key; the keys of the top level are: {', '.join(sorted(SECTIONS))}"
+            )
     return Params({str(key): value for key, value in raw.items()})
 
 

@@ -11,15 +11,17 @@ import numpy as np
 import torch
 
 from ltm3d.evaluation.fidelity import PROTOCOL
-from ltm3d.evaluation.generation import EvaluationConfig, Evaluator, GenerationData, TestAsset
+from ltm3d.evaluation.generation import Evaluator, GenerationData
+from ltm3d.evaluation.measurement import EvaluationConfig
 from ltm3d.evaluation.table import Scores, to_document, to_text
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.serving.gallery import GalleryItem, write_gallery
 from ltm3d.serving.viewer import view_html
+from ltm3d.shards.index import IndexEntry
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
-from pipelines._evaluation import log_document
+from pipelines._evaluation import log_document, map_over_ray
 from pipelines._planning import available
 from pipelines._training import write_rows
 
@@ -40,12 +42,13 @@ def main(representation: str) -> None:
             }
         )
         evaluator = Evaluator(data, models)
-        scores = evaluator.scores(view=view)
+        stage.start_ray()
+        scores = evaluator.scores(view=view, map_assets=map_over_ray)
         table = to_document(scores, seed=stage.seed)
         document = {
             "protocol": PROTOCOL,
-            "num_test_assets": len(evaluator.assets),
-            "test_ids_sha256": hashlib.sha256("\n".join(a.entry.uid for a in evaluator.assets).encode()).hexdigest(),
+            "num_test_assets": len(evaluator.entries),
+            "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             "fidelity_ratio": fidelity_ratios(table),
             **table,
         }
@@ -90,21 +93,21 @@ def fidelity_ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, 
 
 def gallery_items(evaluator: Evaluator, scores: Sequence[Scores], *, view: int) -> list[GalleryItem]:
     """Show some test assets, categories in turn, once for each kind of prompt."""
-    assets = choose(evaluator.assets, evaluator.data.config.num_gallery_assets)
-    views = evaluator.data.set_of("views", [asset.entry for asset in assets])
+    entries = choose(evaluator.entries, evaluator.data.config.num_gallery_assets)
+    views, truths = evaluator.data.set_of("views", entries), evaluator.data.meshes(entries)
     generated = {row.prompt: row.by_asset for row in scores if row.method == "generated"}
     items = []
     for prompt in evaluator.prompts:
-        for index, asset in enumerate(assets):
-            uid = asset.entry.uid
+        for index, entry in enumerate(entries):
+            uid = entry.uid
             items.append(
                 GalleryItem(
                     uid=uid,
-                    category=asset.entry.category,
-                    caption=asset.entry.caption,
+                    category=entry.category,
+                    caption=entry.caption,
                     prompt_kind=prompt,
                     prompt_image=None if prompt == "text" else np.array(views.get("images", index)[view]),
-                    truth=asset.mesh,
+                    truth=truths[index],
                     samples=[mesh for mesh, _ in evaluator.data.samples[uid, prompt]],
                     figures=generated[prompt][uid],
                 )
@@ -112,11 +115,11 @@ def gallery_items(evaluator: Evaluator, scores: Sequence[Scores], *, view: int) 
     return items
 
 
-def choose(assets: Sequence[TestAsset], count: int) -> list[TestAsset]:
+def choose(entries: Sequence[IndexEntry], count: int) -> list[IndexEntry]:
     """Take assets category by category in turn, each category's in order of uid."""
-    groups: dict[str, list[TestAsset]] = defaultdict(list)
-    for asset in sorted(assets, key=lambda asset: asset.entry.uid):
-        groups[asset.entry.category].append(asset)
+    groups: dict[str, list[IndexEntry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: entry.uid):
+        groups[entry.category].append(entry)
     rounds = max(len(group) for group in groups.values())
     turns = [group[turn] for turn in range(rounds) for group in groups.values() if turn < len(group)]
     return turns[:count]

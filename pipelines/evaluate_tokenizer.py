@@ -5,7 +5,7 @@ import json
 import torch
 
 from ltm3d.evaluation.fidelity import PROTOCOL
-from ltm3d.evaluation.reconstruction import ReconstructionConfig, measure_reconstructions
+from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
 from ltm3d.evaluation.table import to_document, to_text
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
@@ -14,7 +14,7 @@ from ltm3d.tokenizers.audit import audit_tokens
 from ltm3d.tokenizers.sdf import SdfTokenizer
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
-from pipelines._evaluation import log_document
+from pipelines._evaluation import log_document, map_over_ray
 from pipelines._planning import available
 
 
@@ -29,11 +29,13 @@ def main(representation: str) -> None:
         meshes = MeshSet(ShardSet(stage.data / "meshes", uids))
         first = encode_set(tokenizer, targets, num_surface=num_surface).mean
         second = encode_set(tokenizer, targets, num_surface=num_surface, start=num_surface).mean
+        stage.start_ray()
         scores = measure_reconstructions(
             tokenizer,
-            list(zip(uids, meshes, first, strict=True)),
+            [Encoded(*asset) for asset in zip(uids, meshes, first, strict=True)],
             config=config,
             seed=stage.seed,
+            map_assets=map_over_ray,
         )
         document = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
         if len(uids) > 1:

@@ -26,7 +26,7 @@ from pipelines import _stage
 from pipelines._planning import available
 from pipelines._training import run_training, write_rows
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 METRICS_FILE = "condition_encoder.json"
 
 

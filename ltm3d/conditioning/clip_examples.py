@@ -39,7 +39,7 @@ class ClipExamples:
         meshes: Sequence[Mesh],
         tokenizer: "PreTrainedTokenizerFast",
         *,
-        num_points: int = 256,
+        num_points: int = 128,
     ) -> None:
         if not len(images) == len(captions) == len(meshes):
             raise DataError(

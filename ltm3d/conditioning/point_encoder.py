@@ -9,7 +9,7 @@ from ltm3d.nn.embeddings import PointEmbedding
 class PointEncoder(nn.Module):
     """An MLP on each point, the maximum over them, a linear map (PointNet, Qi et al. 2017, without its T-nets)."""
 
-    def __init__(self, output_dim: int, *, width: int = 128, num_frequencies: int = 4) -> None:
+    def __init__(self, output_dim: int, *, width: int = 64, num_frequencies: int = 4) -> None:
         super().__init__()
         self.points = nn.Sequential(
             PointEmbedding(width, num_frequencies=num_frequencies),

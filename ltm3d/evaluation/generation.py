@@ -1,58 +1,33 @@
 """Measure a generator and its baselines on the test split (eval/v1, "Conditional generation")."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from ltm3d.errors import AssetError, ConfigError, DataError
+from ltm3d.errors import DataError
 from ltm3d.evaluation.baselines import category_means, retrieve
-from ltm3d.evaluation.fidelity import Truth, shape_figures, truth_of
+from ltm3d.evaluation.measurement import (
+    AssetWork,
+    Candidate,
+    EvaluationConfig,
+    MapAssets,
+    Measured,
+    map_here,
+    measure_asset,
+)
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
-from ltm3d.tokenizers.decoding import TokenField, decode_mesh
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How shapes are measured.
-
-    Attributes:
-        num_points: surface points of each shape.
-        resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
-    """
-
-    num_points: int = 20_000
-    thresholds: tuple[float, ...] = (0.02, 0.05)
-    resolution: int = 64
-    num_gallery_assets: int = 14
-
-    def __post_init__(self) -> None:
-        if self.num_points < 100:
-            raise ConfigError(f"num_points is {self.num_points}; it must be at least 100")
-        if self.num_gallery_assets < 1:
-            raise ConfigError(f"num_gallery_assets is {self.num_gallery_assets}; it must be at least 1")
-
-
-@dataclass(frozen=True)
-class TestAsset:
-    """One test shape with all that is compared with it."""
-
-    __test__ = False
-
-    entry: IndexEntry
-    mesh: Mesh
-    truth: Truth
-    tokens: Float[torch.Tensor, "L D"]
 
 
 @dataclass
@@ -86,24 +61,6 @@ class GenerationData:
         """Open the true meshes of some assets."""
         return MeshSet(self.set_of("meshes", entries))
 
-    def test_assets(self) -> list[TestAsset]:
-        """Open the test split."""
-        entries = self.of_split("test")
-        volumes = self.set_of(f"targets/{self.representation}", entries)
-        tokens = self.set_of(f"tokens/{self.representation}", entries)
-        assets = []
-        for index, (entry, mesh) in enumerate(zip(entries, self.meshes(entries), strict=True)):
-            volume = np.asarray(volumes.get("volume", index), np.float32)
-            truth = truth_of(
-                mesh,
-                queries=np.ascontiguousarray(volume[:, :3]),
-                inside=volume[:, 3] < 0,
-                num_points=self.config.num_points,
-                seed=self.seed,
-            )
-            assets.append(TestAsset(entry, mesh, truth, torch.from_numpy(np.array(tokens.get("mean", index)))))
-        return assets
-
 
 def _read_samples(
     shards: Sequence[Shard],
@@ -130,36 +87,58 @@ class Evaluator:
     def __init__(self, data: GenerationData, models: ShapeModels) -> None:
         self.data = data
         self.models = models
-        self.assets = data.test_assets()
+        self.entries = data.of_split("test")
+        self.meshes = data.meshes(self.entries)
         self.prompts = [prompt for prompt in ("image", "text", "both") if any(key[1] == prompt for key in data.counts)]
 
-    def scores(self, *, view: int) -> list[Scores]:
+    def scores(self, *, view: int, map_assets: MapAssets = map_here) -> list[Scores]:
         """Measure generated shapes, the baselines and the round trip.
 
         Args:
             view: the rendered view that was the image prompt.
+            map_assets: how the assets are measured: here one by one, or over workers.
         """
-        rows: list[Scores] = []
+        by_asset = self._candidates(view)
+        volumes = self.data.set_of(f"targets/{self.data.representation}", self.entries)
+        work = [
+            AssetWork(entry.uid, self.meshes[index], np.asarray(volumes.get("volume", index), np.float32), candidates)
+            for index, (entry, candidates) in enumerate(zip(self.entries, by_asset, strict=True))
+        ]
+        measure = partial(measure_asset, tokenizer=self.models.tokenizer, config=self.data.config, seed=self.data.seed)
+        rows = {(each.method, each.prompt): Scores(each.method, each.prompt) for each in by_asset[0]}
+        for asset, measured in zip(work, map_assets(measure, work), strict=True):
+            groups: dict[tuple[str, str], list[Measured]] = defaultdict(list)
+            for candidate, result in zip(asset.candidates, measured, strict=True):
+                groups[candidate.method, candidate.prompt].append(result)
+            for key, results in groups.items():
+                failures = sum(result.is_failure for result in results)
+                rows[key].add(asset.uid, [result.figures for result in results], failures=failures)
+        return list(rows.values())
+
+    def _candidates(self, view: int) -> list[list[Candidate]]:
+        """List for each test asset all shapes to measure, in the table's order."""
+        candidates: list[list[Candidate]] = [[] for _ in self.entries]
         for prompt in self.prompts:
-            rows += [self._generated(prompt), self._retrieval(prompt, view), self._reconstructed(prompt, view)]
-        return [*rows, *self._unprompted()]
+            retrieved, guessed = self._retrieved(prompt, view), self._guessed(prompt, view)
+            for entry, found, guess, own in zip(self.entries, retrieved, guessed, candidates, strict=True):
+                key = (entry.uid, prompt)
+                own += [
+                    Candidate("generated", prompt, mesh, torch.from_numpy(tokens))
+                    for mesh, tokens in self.data.samples[key]
+                ]
+                own += [Candidate("generated", prompt)] * self.data.counts[key]
+                own += [
+                    Candidate("retrieval", prompt, mesh=found),
+                    Candidate("reconstruction_module", prompt, tokens=guess),
+                ]
+        for own, mean, tokens in zip(candidates, self._category_means(), self._tokens(self.entries), strict=True):
+            own += [Candidate("category_mean", "none", tokens=torch.from_numpy(mean))]
+            own += [Candidate("round_trip", "none", tokens=torch.from_numpy(tokens))]
+        return candidates
 
-    def _generated(self, prompt: str) -> Scores:
-        scores = Scores("generated", prompt)
-        for asset in self.assets:
-            key = (asset.entry.uid, prompt)
-            figures = [
-                self._measure_tokens(asset, torch.from_numpy(tokens), mesh) for mesh, tokens in self.data.samples[key]
-            ]
-            failures = self.data.counts[key]
-            scores.add(asset.entry.uid, figures + [self._measure(asset, None, None)] * failures, failures=failures)
-        return scores
-
-    def _retrieval(self, prompt: str, view: int) -> Scores:
+    def _retrieved(self, prompt: str, view: int) -> list[Mesh]:
         train = self.data.of_split("train")
-        train_set, test_set = (
-            self.data.set_of("conditions", entries) for entries in (train, self.data.of_split("test"))
-        )
+        train_set, test_set = (self.data.set_of("conditions", entries) for entries in (train, self.entries))
         found = retrieve(
             prompt,
             test_images=_stack(test_set, "image_embedding")[:, view],
@@ -167,15 +146,10 @@ class Evaluator:
             train_images=_stack(train_set, "image_embedding"),
             train_texts=_stack(train_set, "text_embedding"),
         )
-        scores = Scores("retrieval", prompt)
-        meshes = self.data.meshes([train[index] for index in found])
-        for asset, mesh in zip(self.assets, meshes, strict=True):
-            inside = SignedDistance(mesh)(asset.truth.queries) < 0
-            scores.add(asset.entry.uid, [self._measure(asset, mesh, inside)])
-        return scores
+        return list(self.data.meshes([train[index] for index in found]))
 
-    def _reconstructed(self, prompt: str, view: int) -> Scores:
-        conditions = self.data.set_of("conditions", self.data.of_split("test"))
+    def _guessed(self, prompt: str, view: int) -> Float[torch.Tensor, "N L D"]:
+        conditions = self.data.set_of("conditions", self.entries)
         num_assets = len(conditions)
         condition = Condition(
             torch.from_numpy(_stack(conditions, "image_tokens")[:, view].astype(np.float32)),
@@ -184,39 +158,16 @@ class Evaluator:
             has_image=torch.full((num_assets,), prompt != "text"),
             has_text=torch.full((num_assets,), prompt != "image"),
         )
-        guessed = self.models.tokenizer.denormalize(self.models.reconstruct(condition))
-        return self._decoded("reconstruction_module", prompt, list(guessed))
+        return self.models.tokenizer.denormalize(self.models.reconstruct(condition))
 
-    def _unprompted(self) -> list[Scores]:
+    def _category_means(self) -> list[np.ndarray]:
         train = self.data.of_split("train")
-        latents = _stack(self.data.set_of(f"tokens/{self.data.representation}", train), "mean")
-        means = category_means(latents, [entry.category for entry in train])
-        overall = latents.mean(axis=0)
-        category_mean = [torch.from_numpy(means.get(asset.entry.category, overall)) for asset in self.assets]
-        return [
-            self._decoded("category_mean", "none", category_mean),
-            self._decoded("round_trip", "none", [asset.tokens for asset in self.assets]),
-        ]
+        latents = self._tokens(train)
+        means, overall = category_means(latents, [entry.category for entry in train]), latents.mean(axis=0)
+        return [means.get(entry.category, overall) for entry in self.entries]
 
-    def _decoded(self, method: str, prompt: str, tokens: Sequence[torch.Tensor]) -> Scores:
-        scores = Scores(method, prompt)
-        for asset, row in zip(self.assets, tokens, strict=True):
-            try:
-                mesh = decode_mesh(self.models.tokenizer, row, resolution=self.data.config.resolution)
-            except AssetError:
-                scores.add(asset.entry.uid, [self._measure(asset, None, None)], failures=1)
-                continue
-            scores.add(asset.entry.uid, [self._measure_tokens(asset, row, mesh)])
-        return scores
-
-    def _measure_tokens(self, asset: TestAsset, tokens: torch.Tensor, mesh: Mesh) -> dict[str, float]:
-        return self._measure(asset, mesh, TokenField(self.models.tokenizer, tokens)(asset.truth.queries) < 0)
-
-    def _measure(self, asset: TestAsset, mesh: Mesh | None, inside: Bool[np.ndarray, " Q"] | None) -> dict[str, float]:
-        config = self.data.config
-        return shape_figures(
-            asset.truth, mesh, inside, thresholds=config.thresholds, num_points=config.num_points, seed=self.data.seed
-        )
+    def _tokens(self, entries: Sequence[IndexEntry]) -> Float[np.ndarray, "N L D"]:
+        return _stack(self.data.set_of(f"tokens/{self.data.representation}", entries), "mean")
 
 
 def _stack(shards: ShardSet, name: str) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.measurement import MapAssets, Measured, map_here
 from ltm3d.evaluation.table import Scores
 from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh
@@ -42,48 +45,58 @@ class ReconstructionConfig:
             raise ConfigError(f"resolutions are {self.resolutions}; give one or more of at least 8")
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A test asset: its true mesh and its tokens, not normalised."""
+
+    uid: str
+    mesh: Mesh
+    tokens: Float[torch.Tensor, "L D"]
+
+
 def measure_reconstructions(
     tokenizer: SdfTokenizer,
-    meshes: Sequence[tuple[str, Mesh, torch.Tensor]],
+    assets: Sequence[Encoded],
     *,
     config: ReconstructionConfig,
     seed: int,
+    map_assets: MapAssets = map_here,
 ) -> list[Scores]:
-    """Measure decoded tokens and, as the ceiling, the true field through the same extraction.
-
-    Args:
-        meshes: uid, true mesh and tokens (not normalised) of each asset.
-    """
-    rows = {
-        (method, resolution): Scores(method, f"{resolution}^3")
-        for resolution in config.resolutions
-        for method in ("round_trip", "ceiling")
-    }
-    for uid, mesh, tokens in meshes:
-        rng = np.random.default_rng([seed, 2])
-        volume = rng.uniform(-1, 1, (config.num_queries, 3)).astype(np.float32)
-        near = sample_surface(mesh, config.num_queries, rng).points
-        near = np.clip(near + config.near_std * rng.standard_normal(near.shape), -1, 1).astype(np.float32)
-        distance = SignedDistance(mesh)
-        inside, near_inside = distance(volume) < 0, distance(near) < 0
-        truth = truth_of(mesh, queries=volume, inside=inside, num_points=config.num_points, seed=seed)
-        decoded = TokenField(tokenizer, tokens)
-        for method, field in (("round_trip", decoded), ("ceiling", distance)):
-            field_inside = decoded(volume) < 0 if method == "round_trip" else inside
-            near_iou = iou(field(near) < 0 if method == "round_trip" else near_inside, near_inside)
-            for resolution in config.resolutions:
-                extracted = _extract(field, resolution)
-                figures = shape_figures(
-                    truth,
-                    extracted,
-                    field_inside,
-                    thresholds=config.thresholds,
-                    num_points=config.num_points,
-                    seed=seed,
-                )
-                figures["near_iou"] = near_iou
-                rows[method, resolution].add(uid, [figures], failures=int(extracted is None))
+    """Measure decoded tokens and, as the ceiling, the true field through the same extraction."""
+    measure = partial(measure_encoded, tokenizer=tokenizer, config=config, seed=seed)
+    rows: dict[tuple[str, str], Scores] = {}
+    for asset, measured in zip(assets, map_assets(measure, assets), strict=True):
+        for key, result in measured.items():
+            row = rows.setdefault(key, Scores(*key))
+            row.add(asset.uid, [result.figures], failures=int(result.is_failure))
     return list(rows.values())
+
+
+def measure_encoded(
+    asset: Encoded, *, tokenizer: SdfTokenizer, config: ReconstructionConfig, seed: int
+) -> dict[tuple[str, str], Measured]:
+    """Measure one asset at each resolution; the keys are (`round_trip` or `ceiling`, resolution)."""
+    rng = np.random.default_rng([seed, 2])
+    volume = rng.uniform(-1, 1, (config.num_queries, 3)).astype(np.float32)
+    near = sample_surface(asset.mesh, config.num_queries, rng).points
+    near = np.clip(near + config.near_std * rng.standard_normal(near.shape), -1, 1).astype(np.float32)
+    true_field, decoded = SignedDistance(asset.mesh), TokenField(tokenizer, asset.tokens)
+    inside, near_inside = true_field(volume) < 0, true_field(near) < 0
+    truth = truth_of(asset.mesh, queries=volume, inside=inside, num_points=config.num_points, seed=seed)
+    methods: dict[str, tuple[Field, np.ndarray, np.ndarray]] = {
+        "round_trip": (decoded, decoded(volume) < 0, decoded(near) < 0),
+        "ceiling": (true_field, inside, near_inside),
+    }
+    results = {}
+    for resolution in config.resolutions:
+        for method, (field, field_inside, field_near_inside) in methods.items():
+            extracted = _extract(field, resolution)
+            figures = shape_figures(
+                truth, extracted, field_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
+            )
+            figures["near_iou"] = iou(field_near_inside, near_inside)
+            results[method, f"{resolution}^3"] = Measured(figures, extracted is None)
+    return results
 
 
 def _extract(field: Field, resolution: int) -> Mesh | None:

@@ -4,7 +4,7 @@ import pytest
 
 from ltm3d.errors import ConfigError
 from ltm3d.rendering.cameras import ViewConfig
-from pipelines._params import Params, load_params
+from pipelines._params import SECTIONS, Params, load_params
 
 
 @pytest.fixture
@@ -34,6 +34,15 @@ def test_an_unknown_key_lists_the_valid_ones() -> None:
     params = Params({"render_views": {"num_vews": 2}})
     with pytest.raises(ConfigError, match=r"render_views\.num_vews: unknown key; .*elevation_range.*num_views"):
         params.get("render_views", ViewConfig)
+
+
+def test_an_unknown_section_of_the_file_lists_the_valid_ones(tmp_path: Path, repository: Path) -> None:
+    text = (repository / "params.yaml").read_text()
+    assert set(load_params(repository / "params.yaml").raw) == set(SECTIONS)
+    path = tmp_path / "params.yaml"
+    path.write_text(text + "sede: 1\n")
+    with pytest.raises(ConfigError, match=r"sede: unknown key; .*recipe.*seed, sources"):
+        load_params(path)
 
 
 def test_a_missing_subtree_lists_what_is_there(params: Params) -> None:

@@ -1,0 +1,57 @@
+"""One asset's figures, with a real tokenizer that has learnt a sphere of radius 0.6."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from shapes import box, sphere
+from tiny_bundle import RADIUS, train_sphere_tokenizer
+
+from ltm3d.evaluation.measurement import AssetWork, Candidate, EvaluationConfig, map_here, measure_asset
+from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
+from ltm3d.tokenizers.sdf import SdfTokenizer
+
+CONFIG = EvaluationConfig(num_points=2000, resolution=32)
+TOKENS = torch.zeros(4, 4)
+
+
+@cache
+def tokenizer() -> SdfTokenizer:
+    return train_sphere_tokenizer(0)
+
+
+def work_of(*candidates: Candidate) -> AssetWork:
+    queries = np.random.default_rng(0).uniform(-1, 1, (4000, 3))
+    distance = np.linalg.norm(queries, axis=1, keepdims=True) - RADIUS
+    volume = np.concatenate([queries, distance], axis=1).astype(np.float32)
+    return AssetWork("a", sphere(RADIUS), volume, candidates)
+
+
+def test_each_candidate_is_measured_by_what_it_has() -> None:
+    work = work_of(
+        Candidate("round_trip", "none", tokens=TOKENS),
+        Candidate("retrieval", "image", mesh=sphere(RADIUS)),
+        Candidate("retrieval", "text", mesh=box((0.2, 0.2, 0.2))),
+        Candidate("generated", "image"),
+    )
+    decoded, same, small, failed = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)
+    assert same.figures["volume_iou"] == pytest.approx(1, abs=0.02) and same.figures["f_score@0.05"] > 0.99
+    assert decoded.figures["volume_iou"] > 0.8 and decoded.figures["chamfer_l1"] < 0.15
+    assert small.figures["chamfer_l1"] > 0.5
+    assert [each.is_failure for each in (decoded, same, small, failed)] == [False, False, False, True]
+    assert failed.figures["volume_iou"] == 0 and failed.figures.keys() == same.figures.keys()
+
+
+def test_the_ceiling_is_the_true_field_through_the_same_grid() -> None:
+    config = ReconstructionConfig(resolutions=(16, 32), num_points=2000, num_queries=2000)
+    assets = [Encoded(uid, sphere(RADIUS), TOKENS) for uid in ("a", "b")]
+    rows = measure_reconstructions(tokenizer(), assets, config=config, seed=0, map_assets=map_here)
+    assert {(row.method, row.prompt) for row in rows} == {
+        (method, resolution) for method in ("round_trip", "ceiling") for resolution in ("16^3", "32^3")
+    }
+    by_row = {(row.method, row.prompt): row for row in rows}
+    assert all(set(row.by_asset) == {"a", "b"} and row.failures == 0 for row in rows)
+    ceiling, decoded = (by_row[method, "32^3"].by_asset["a"] for method in ("ceiling", "round_trip"))
+    assert ceiling["volume_iou"] == ceiling["near_iou"] == 1
+    assert 0.7 < decoded["near_iou"] < 1 and ceiling["chamfer_l1"] < decoded["chamfer_l1"]
