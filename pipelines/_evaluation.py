@@ -1,25 +1,9 @@
-"""What both evaluation stages share: assets over Ray's workers, and figures into MLflow."""
+"""How both evaluation stages write their figures into MLflow."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ltm3d.tracking.run import Tracker
-
-
-def map_over_ray(function: Callable[[Any], Any], work: Sequence[Any], /) -> list[Any]:
-    """Apply a function to each asset in Ray's workers, one thread each; results in order."""
-    import ray
-
-    task = ray.remote(num_cpus=1)(_with_one_thread)
-    shared = ray.put(function)
-    return ray.get([task.remote(shared, asset) for asset in work])
-
-
-def _with_one_thread(function: Callable[[Any], Any], asset: Any) -> Any:
-    import torch
-
-    torch.set_num_threads(1)
-    return function(asset)
 
 
 def log_document(tracker: Tracker, document: Mapping[str, Any]) -> None:

@@ -88,7 +88,7 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     for key in raw:
         if key not in SECTIONS:
             raise ConfigError(
-                f"{path}: {key}: unknown key; the keys of the top level are: {', '.join(sorted(SECTIONS))}"
+                f"{path}: {key!s}: unknown key; the keys of the top level are: {', '.join(sorted(SECTIONS))}"
             )
     return Params({str(key): value for key, value in raw.items()})
 

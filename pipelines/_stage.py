@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +175,22 @@ def ray_started(num_workers: int) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def map_over_ray(function: Callable[[Any], Any], work: Sequence[Any], /) -> list[Any]:
+    """Apply a function to each asset in Ray's workers, one thread each; results in order."""
+    import ray
+
+    task = ray.remote(num_cpus=1)(_with_one_thread)
+    shared = ray.put(function)
+    return ray.get([task.remote(shared, asset) for asset in work])
+
+
+def _with_one_thread(function: Callable[[Any], Any], asset: Any) -> Any:
+    import torch
+
+    torch.set_num_threads(1)
+    return function(asset)
 
 
 def ray_folder(pid: int) -> Path:

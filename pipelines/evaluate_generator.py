@@ -21,7 +21,7 @@ from ltm3d.shards.index import IndexEntry
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
-from pipelines._evaluation import log_document, map_over_ray
+from pipelines._evaluation import log_document
 from pipelines._planning import available
 from pipelines._training import write_rows
 
@@ -43,7 +43,7 @@ def main(representation: str) -> None:
         )
         evaluator = Evaluator(data, models)
         stage.start_ray()
-        scores = evaluator.scores(view=view, map_assets=map_over_ray)
+        scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)
         document = {
             "protocol": PROTOCOL,

@@ -14,7 +14,7 @@ from ltm3d.tokenizers.audit import audit_tokens
 from ltm3d.tokenizers.sdf import SdfTokenizer
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
-from pipelines._evaluation import log_document, map_over_ray
+from pipelines._evaluation import log_document
 from pipelines._planning import available
 
 
@@ -35,7 +35,7 @@ def main(representation: str) -> None:
             [Encoded(*asset) for asset in zip(uids, meshes, first, strict=True)],
             config=config,
             seed=stage.seed,
-            map_assets=map_over_ray,
+            map_assets=_stage.map_over_ray,
         )
         document = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
         if len(uids) > 1:

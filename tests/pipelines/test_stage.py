@@ -192,6 +192,25 @@ def test_errors_from_ray_tasks_are_found(checkout: Path) -> None:
     assert done.stderr.strip().splitlines()[-1] == "error: the shard is damaged"
 
 
+def test_assets_are_shared_out_over_workers_and_come_back_in_order(checkout: Path) -> None:
+    done = run_stage(
+        checkout,
+        """
+        import os
+
+        def work(asset):
+            import torch
+            return asset * asset, torch.get_num_threads(), os.getpid()
+
+        def main():
+            with _stage.ray_started(2):
+                squares, threads, processes = zip(*_stage.map_over_ray(work, range(12)))
+            print(list(squares), set(threads), os.getpid() in processes)
+        """,
+    )
+    assert done.stdout.strip() == f"{[asset * asset for asset in range(12)]} {{1}} False", done.stderr
+
+
 def test_a_nested_known_error_is_found_only_behind_ray() -> None:
     ours = DataError("x")
     assert find_known_error(ours) is ours
