@@ -1,11 +1,11 @@
 """Read meshes out of shards."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.shards.read import ShardSet
+from ltm3d.shards.read import Shard, ShardSet
 
 
 class MeshSet(Sequence[Mesh]):
@@ -20,9 +20,14 @@ class MeshSet(Sequence[Mesh]):
     def __getitem__(self, index: int) -> Mesh:  # type: ignore[override]  # no slices
         if not 0 <= index < len(self):
             raise IndexError(index)
-        colors = self._shards.get("vertex_colors", index)
-        return Mesh(
-            vertices=np.array(self._shards.get("vertices", index)),
-            faces=np.array(self._shards.get("faces", index)),
-            vertex_colors=np.array(colors) if len(colors) else None,  # no rows: no colours
-        )
+        return _mesh(lambda name: self._shards.get(name, index))
+
+
+def mesh_at(shard: Shard, place: int) -> Mesh:
+    """Read one mesh of a shard of `schema.MESHES`."""
+    return _mesh(lambda name: shard[name][place])
+
+
+def _mesh(field: Callable[[str], np.ndarray]) -> Mesh:
+    colors = field("vertex_colors")
+    return Mesh(field("vertices"), field("faces"), colors if len(colors) else None)  # no rows: no colours

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import AssetError, Ltm3dError
-from ltm3d.geometry.mesh import Mesh
 from ltm3d.schema import Field, ObjectRecord
 from ltm3d.shards.read import Shard
 from ltm3d.shards.write import Reject
@@ -55,12 +54,6 @@ def positions(shard: Shard, uids: Sequence[str]) -> dict[str, int]:
     """Give the place in a shard of each asset; an asset that the shard lacks is left out."""
     places = {uid: place for place, uid in enumerate(shard.uids)}
     return {uid: places[uid] for uid in uids if uid in places}
-
-
-def mesh_at(shard: Shard, place: int) -> Mesh:
-    """Read one mesh of a shard of `schema.MESHES`; no colour rows means no colours."""
-    colors = shard["vertex_colors"][place]
-    return Mesh(shard["vertices"][place], shard["faces"][place], colors if len(colors) else None)
 
 
 def object_record(record: Mapping[str, Any]) -> ObjectRecord:

@@ -11,8 +11,9 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.schema import SDF_TARGETS, Field
 from ltm3d.shards.ledger import check_fraction
+from ltm3d.shards.meshes import mesh_at
 from ltm3d.shards.read import read_shard
-from ltm3d.transforms.assets import Asset, asset_rng, map_assets, mesh_at, positions
+from ltm3d.transforms.assets import Asset, asset_rng, map_assets, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 

@@ -10,8 +10,9 @@ from ltm3d.rendering.cameras import ViewConfig, view_cameras
 from ltm3d.rendering.embree import render
 from ltm3d.schema import VIEWS
 from ltm3d.shards.ledger import check_fraction
+from ltm3d.shards.meshes import mesh_at
 from ltm3d.shards.read import read_shard
-from ltm3d.transforms.assets import Asset, map_assets, mesh_at, positions
+from ltm3d.transforms.assets import Asset, map_assets, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
