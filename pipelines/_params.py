@@ -85,12 +85,13 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys and values at the top level")
-    for key in raw:
+    sections = {str(key): value for key, value in raw.items()}
+    for key in sections:
         if key not in SECTIONS:
             raise ConfigError(
-                f"{path}: {key!s}: unknown key; the keys of the top level are: {', '.join(sorted(SECTIONS))}"
+                f"{path}: {key}: unknown key; the keys of the top level are: {', '.join(sorted(SECTIONS))}"
             )
-    return Params({str(key): value for key, value in raw.items()})
+    return Params(sections)
 
 
 def build_source(entry: Any, path: str) -> Any:

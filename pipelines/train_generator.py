@@ -15,7 +15,7 @@ from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 def main(representation: str) -> None:
