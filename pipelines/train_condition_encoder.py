@@ -32,7 +32,7 @@ METRICS_FILE = "condition_encoder.json"
 
 def main() -> None:
     """Train on the training split, then report the retrieval of image by text and text by image on the test split."""
-    with _stage.stage("train_condition_encoder", minutes="3 minutes", disk="40 MB") as stage:
+    with _stage.stage("train_condition_encoder", minutes="2 minutes", disk="40 MB") as stage:
         output = stage.data / "models" / "condition_encoder"
         output.mkdir(parents=True, exist_ok=True)
         metrics_file = stage.data / "metrics" / METRICS_FILE
