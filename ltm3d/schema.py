@@ -1,7 +1,8 @@
 """Every table and shard between stages: fields, dtypes, shapes and units.
 
-Letters: S surface points, Q queries, V views, H W pixels, N vertices, F faces, L tokens, D channels,
-T condition tokens, C condition channels. A field's first axis, the asset, is not written.
+Letters: S surface points, E points on sharp edges, P farthest points, Q queries, V views, H W pixels, N vertices,
+F faces, G Gaussians, L tokens, D channels, T condition tokens, C condition channels. A field's first axis, the asset,
+is not written.
 """
 
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ REASONS = {
     "timeout": "took longer than the limit",
     "out_of_memory": "took more memory than the limit",
     "crash": "native code ended the process; the signal's name follows",
+    "too_complex": "not within the target's number of faces at the allowed error",
     "duplicate": "same bytes or same geometry as another asset, which is kept",
     "licence": "the licence is not among those asked for",
     "empty_decode": "the decoded field has no zero crossing",
@@ -90,8 +92,11 @@ VIEWS = (
     Field(name="cameras", dtype="float32", shape=("V", 4, 4), unit="camera to world, OpenGL axes"),
 )
 
+_ORIENTED = "position in the normalised frame, unit normal of the face"
+
 SDF_TARGETS = (
-    Field(name="surface", dtype="float16", shape=("S", 6), unit="position in the normalised frame, unit normal"),
+    Field(name="surface", dtype="float16", shape=("S", 6), unit=_ORIENTED),
+    Field(name="sharp", dtype="float16", shape=("E", 6), unit=_ORIENTED),
     Field(
         name="volume",
         dtype="float16",
@@ -100,6 +105,29 @@ SDF_TARGETS = (
     ),
     Field(
         name="near", dtype="float16", shape=("Q", 4), unit="query near the surface and its distance, negative inside"
+    ),
+)
+
+POINT_CLOUD_TARGETS = (
+    Field(name="surface", dtype="float16", shape=("S", 6), unit=_ORIENTED),
+    Field(name="surface_colors", dtype="uint8", shape=("S", 3), unit="sRGB"),
+    Field(name="sharp", dtype="float16", shape=("E", 6), unit=_ORIENTED),
+    Field(name="sharp_colors", dtype="uint8", shape=("E", 3), unit="sRGB"),
+    Field(name="farthest", dtype="float16", shape=("P", 6), unit=f"{_ORIENTED}; each the farthest from those before"),
+    Field(name="farthest_colors", dtype="uint8", shape=("P", 3), unit="sRGB"),
+)
+
+MESH_TARGETS = (
+    Field(name="triangles", dtype="int16", shape=("F", 3, 3), unit="corners' cells along x, y, z; -1 = padding"),
+    Field(name="mask", dtype="bool", shape=("F",), unit="True = a real face"),
+)
+
+GAUSSIANS_TARGETS = (
+    Field(
+        name="gaussians",
+        dtype="float16",
+        shape=("G", 14),
+        unit="mean, log of the scales, rotation wxyz, logit of the opacity, sRGB in [0, 1]; canonical order",
     ),
 )
 

@@ -14,10 +14,10 @@ from ltm3d.settings import convert
 
 PARAMS_FILE = Path("params.yaml")
 SECTIONS = (
-    *("recipe", "overrides", "seed", "representations", "sources", "resources"),
-    *("download", "clean_meshes", "render_views", "build_targets", "condition_encoder", "encode_conditions"),
-    *("tokenizer", "evaluate_tokenizer", "encode_tokens", "reconstructor", "generator", "sampling"),
-    *("evaluation", "promotion"),
+    *("recipe", "overrides", "seed", "targets", "representations", "sources", "resources"),
+    *("download", "clean_meshes", "render_views", "caption_views", "build_targets"),
+    *("condition_encoder", "encode_conditions", "tokenizer", "evaluate_tokenizer", "encode_tokens"),
+    *("reconstructor", "generator", "sampling", "evaluation", "promotion"),
 )
 T = TypeVar("T")
 
@@ -43,9 +43,20 @@ class Params:
         return self.value("seed", int)
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """The items of `build_targets`: the representations, and what else is built of the meshes."""
+        return self.value("targets", tuple[str, ...])
+
+    @property
     def representations(self) -> tuple[str, ...]:
-        """The items of the matrix stages."""
-        return self.value("representations", tuple[str, ...])
+        """The items of the other matrix stages: what is learned; all of them are among `targets`."""
+        representations = self.value("representations", tuple[str, ...])
+        missing = set(representations) - set(self.targets)
+        if missing:
+            raise ConfigError(
+                f"targets: {', '.join(self.targets)}: add {', '.join(sorted(missing))} of representations"
+            )
+        return representations
 
     def get(self, path: str, kind: type[T]) -> T:
         """Build the dataclass `kind` from the subtree at a dotted path."""

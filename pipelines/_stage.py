@@ -68,8 +68,11 @@ def stage(name: str, *, item: str | None = None, minutes: str, disk: str) -> Ite
         minutes, disk: what the demo takes on 2 CPU cores, said at the start, e.g. "2 minutes", "60 MB".
     """
     params = load_params()
-    if item is not None and item not in params.representations:
-        raise ConfigError(f"{name} {item}: params.yaml has the representations {', '.join(params.representations)}")
+    items, place = (
+        (params.targets, "targets") if name == "build_targets" else (params.representations, "representations")
+    )
+    if item is not None and item not in items:
+        raise ConfigError(f"{name} {item}: params.yaml has the {place} {', '.join(items)}")
     resources, tracking_uri = read_resources(params)
     label = f"{name}@{item}" if item else name
     state_dir = DATA / "runs" / label

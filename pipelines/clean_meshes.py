@@ -18,7 +18,7 @@ def main() -> None:
         jobs = plan_jobs(
             {shard.name: shard.uids for shard in list_shards(raw)},
             inputs=[raw],
-            key_parts=[config.limits, config.child, MESHES, CODE_VERSION],
+            key_parts=[config.limits, config.child, config.remesh, MESHES, CODE_VERSION],
         )
         stage.start_ray()
         ledger = map_shards(

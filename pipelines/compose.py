@@ -36,7 +36,11 @@ SETTINGS = {
     "download": "ltm3d.transforms.download:DownloadConfig",
     "clean_meshes": "ltm3d.transforms.clean:CleanConfig",
     "render_views": "ltm3d.transforms.render:RenderConfig",
+    "caption_views": "ltm3d.transforms.caption_views:CaptionConfig",
     "build_targets.sdf": "ltm3d.transforms.build_targets:SdfTargetsConfig",
+    "build_targets.point_cloud": "ltm3d.transforms.build_targets:PointCloudTargetsConfig",
+    "build_targets.mesh": "ltm3d.transforms.build_targets:MeshTargetsConfig",
+    "build_targets.gaussians": "ltm3d.transforms.build_targets:GaussiansTargetsConfig",
     "condition_encoder.model": "ltm3d.conditioning.tiny_clip:TinyClipConfig",
     "condition_encoder.training": "ltm3d.training.config:TrainingConfig",
     "encode_conditions": "ltm3d.transforms.encode_conditions:EncodeConditionsConfig",
@@ -54,7 +58,7 @@ SETTINGS = {
     "promotion.sdf": "ltm3d.evaluation.gate:GateConfig",
     "evaluation": "ltm3d.evaluation.generation:EvaluationConfig",
 }
-PLAIN_KEYS = ("recipe", "overrides", "seed", "representations", "sources", "resources")
+PLAIN_KEYS = ("recipe", "overrides", "seed", "targets", "representations", "sources", "resources")
 
 
 def compose(recipe: str = DEFAULT_RECIPE, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -67,7 +71,7 @@ def compose(recipe: str = DEFAULT_RECIPE, overrides: tuple[str, ...] = ()) -> di
         raise ConfigError(f"experiment={recipe}: no such recipe; the recipes are: {', '.join(recipes())}")
     tree = _compose_tree([f"experiment={recipe}", *map(_override, overrides)])
     sources = [source for source in (tree.pop("sources", None) or {}).values() if source is not None]
-    head = {key: tree.pop(key) for key in ("seed", "representations")}
+    head = {key: tree.pop(key) for key in ("seed", "targets", "representations")}
     raw = {"recipe": recipe, "overrides": list(overrides), **head, "sources": sources, **tree}
     check(raw)
     return raw
@@ -77,9 +81,12 @@ def check(raw: dict[str, Any]) -> None:
     """Build every settings class from composed values, and name what none of them reads."""
     params = Params(raw)
     _ = params.seed
-    available = sorted(path.split(".")[1] for path in SETTINGS if path.startswith("build_targets."))
-    if not params.representations or not set(params.representations) <= set(available):
-        raise ConfigError(f"representations: {raw['representations']}: give one or more of {', '.join(available)}")
+    for key, group in (("targets", "build_targets"), ("representations", "tokenizer")):
+        items = params.value(key, tuple[str, ...])
+        available = list(dict.fromkeys(path.split(".")[1] for path in SETTINGS if path.startswith(f"{group}.")))
+        if not items or not set(items) <= set(available):
+            raise ConfigError(f"{key}: {raw[key]}: give one or more of {', '.join(available)}")
+    _ = params.representations
     params.sources()
     read_resources(params)
     for path, name in SETTINGS.items():

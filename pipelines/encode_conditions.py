@@ -10,14 +10,14 @@ from ltm3d.shards.read import ShardSet
 from ltm3d.transforms.encode_conditions import CODE_VERSION, ConditionEncoding, EncodeConditionsConfig
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import available, uids_by_shard
+from pipelines._planning import available, uids_by_shard, with_captions
 
 
 def main() -> None:
     """Cache the condition tokens and embeddings of every asset."""
     with _stage.stage("encode_conditions", minutes="1 minute", disk="30 MB") as stage:
         config = stage.params.get("encode_conditions", EncodeConditionsConfig)
-        entries = available(stage.data, "views")
+        entries = with_captions(available(stage.data, "views"), stage.data)
         own = (stage.data / "models" / "condition_encoder").absolute()
         image_model, text_model = config.image_model or str(own), config.text_model or str(own)
         captions = {entry.uid: entry.caption for entry in entries}

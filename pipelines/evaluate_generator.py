@@ -22,7 +22,7 @@ from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
 from pipelines._evaluation import log_document
-from pipelines._planning import available
+from pipelines._planning import available, with_captions
 from pipelines._training import write_rows
 
 COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
@@ -33,7 +33,8 @@ def main(representation: str) -> None:
     with _stage.stage("evaluate_generator", item=representation, minutes="3 minutes", disk="40 MB") as stage:
         config = stage.params.get("evaluation", EvaluationConfig)
         view = stage.params.get(f"sampling.{representation}", SampleShapesConfig).view
-        entries = available(stage.data, f"targets/{representation}", f"tokens/{representation}", "conditions")
+        folders = (f"targets/{representation}", f"tokens/{representation}", "conditions")
+        entries = with_captions(available(stage.data, *folders), stage.data)
         data = GenerationData(stage.data, representation, entries, config, stage.seed)
         models = ShapeModels.load(
             **{

@@ -23,7 +23,7 @@ from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from pipelines import _stage
-from pipelines._planning import available
+from pipelines._planning import available, with_captions
 from pipelines._training import run_training, write_rows
 
 CODE_VERSION = 3
@@ -45,7 +45,7 @@ def main() -> None:
         config = stage.params.get("condition_encoder.model", TinyClipConfig)
         training = stage.params.get("condition_encoder.training", TrainingConfig)
         views, meshes = ((stage.data / folder).absolute() for folder in ("views", "meshes"))
-        entries = available(stage.data, "views")
+        entries = with_captions(available(stage.data, "views"), stage.data)
         captions = {entry.uid: entry.caption for entry in entries}
         splits = {split: uids_of_split(entries, split) for split in ("train", "val", "test")}
         train_captions = [captions[uid] for uid in splits["train"]]

@@ -8,6 +8,7 @@ import typer
 from ltm3d.cli.doctor import doctor
 from ltm3d.cli.generate import generate
 from ltm3d.cli.inspect import inspect
+from ltm3d.cli.plan import plan
 from ltm3d.cli.promote import promote
 from ltm3d.cli.results import results
 from ltm3d.errors import AssetError, Ltm3dError
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (generate, inspect, promote, results, doctor):
+for command in (generate, inspect, promote, results, plan, doctor):
     app.command()(command)
 
 

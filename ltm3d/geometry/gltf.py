@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import AssetError
+from ltm3d.geometry import draco
 from ltm3d.geometry.gltf_file import GltfFile, read_container, uri_bytes
 from ltm3d.geometry.references import BoundedResolver, count_pixels
 
-_COMPRESSIONS = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
+_UNREADABLE = ("EXT_meshopt_compression", "KHR_meshopt_compression")  # no kept decoder for Python
 _BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, binascii.Error, FileNotFoundError)
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
@@ -32,9 +33,11 @@ def read_gltf(path: Path, *, resolver: BoundedResolver, max_points: int, max_pix
     """
     try:
         gltf = read_container(path, resolver=resolver, max_points=max_points)
-        compressed = sorted(set(gltf.header.get("extensionsRequired", ())).intersection(_COMPRESSIONS))
-        if compressed:
-            raise AssetError("unsupported_compression", ", ".join(compressed))
+        required = set(gltf.header.get("extensionsRequired", ()))
+        if required.intersection(_UNREADABLE):
+            raise AssetError("unsupported_compression", ", ".join(sorted(required.intersection(_UNREADABLE))))
+        if draco.EXTENSION in required:
+            draco.unpack_draco(gltf, max_points=max_points)
         _cut_down(gltf)
         _embed_images(gltf, resolver, max_pixels)
     except _BROKEN as error:
@@ -50,6 +53,7 @@ def _cut_down(gltf: GltfFile) -> None:
     cut["asset"] = {"version": "2.0"}
     gltf.header = cut  # the accessors that are added below go in here
     nodes = old.get("nodes", [])
+    _refuse_cycles([node.get("children", ()) for node in nodes])
     cut["scenes"] = [{"nodes": scene.get("nodes", [])} for scene in old.get("scenes", [])]
     cut["scene"] = old.get("scene", 0)
     if not cut["scenes"]:  # every node that no other one holds
@@ -75,6 +79,23 @@ def _cut_down(gltf: GltfFile) -> None:
     for material in materials:
         material["pbrMetallicRoughness"].get("baseColorTexture", {}).pop("extensions", None)
     cut["materials"] = materials
+
+
+def _refuse_cycles(children: list[Any]) -> None:
+    """Refuse a node that is below itself: leaves are taken away until none is left, or only cycles."""
+    parents: list[list[int]] = [[] for _ in children]
+    for parent, below in enumerate(children):
+        for child in below:
+            parents[child].append(parent)
+    num_open = [len(below) for below in children]
+    leaves = [node for node, count in enumerate(num_open) if not count]
+    for leaf in leaves:  # grows while it is gone through
+        for parent in parents[leaf]:
+            num_open[parent] -= 1
+            if not num_open[parent]:
+                leaves.append(parent)
+    if len(leaves) < len(children):
+        raise ValueError(f"{len(children) - len(leaves)} nodes hold each other in a circle")
 
 
 def _texture(texture: dict[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,11 @@ class GltfFile:
         return len(accessors) - 1
 
 
+def component_dtype(code: int) -> np.dtype:
+    """Return the dtype of a glTF component type like 5126."""
+    return np.dtype(_COMPONENTS[code])
+
+
 def read_container(path: Path, *, resolver: BoundedResolver, max_points: int) -> GltfFile:
     """Read a .glb or .gltf file with all its buffers.
 

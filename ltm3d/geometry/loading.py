@@ -46,6 +46,8 @@ def load_mesh(path: Path, *, limits: LoadLimits | None = None, root: Path | None
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise AssetError("parse_error", f"suffix {suffix!r} is not read; use one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise AssetError("parse_error", f"the asset has no file {path.name!r}")
     size = path.stat().st_size
     if size > limits.max_bytes:
         raise AssetError("too_large", f"{size:,} bytes; the limit is {limits.max_bytes:,}")

@@ -18,6 +18,11 @@ class Normalization:
     scale: float
     offset: tuple[float, float, float]
 
+    def then(self, second: "Normalization") -> "Normalization":
+        """Return both as one; the second turns nothing: ((R v - o1) s1 - o2) s2 = (R v - (o1 + o2 / s1)) s1 s2."""
+        x, y, z = (first + later / self.scale for first, later in zip(self.offset, second.offset, strict=True))
+        return Normalization(scale=self.scale * second.scale, offset=(x, y, z))
+
 
 def axis_vector(axis: str) -> np.ndarray:
     """Return the unit vector of an axis name like `-z`, float64 [3]."""

@@ -41,32 +41,29 @@ def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> SurfaceS
     faces = mesh.faces[face_index]
     points = np.einsum("sc,scx->sx", weights, mesh.vertices[faces])
     normals = cross[face_index] / np.maximum(length[face_index], 1e-30)[:, None]
-    if mesh.vertex_colors is None:
-        colors = np.full((count, 3), GREY, np.uint8)
-    else:
-        colors = np.rint(np.einsum("sc,scx->sx", weights, mesh.vertex_colors[faces].astype(np.float32)))
     return SurfaceSamples(
         points=points.astype(np.float32),
         normals=normals.astype(np.float32),
-        colors=np.clip(colors, 0, 255).astype(np.uint8),
+        colors=surface_colors(mesh, faces, weights),
         face_index=face_index,
     )
+
+
+def surface_colors(mesh: Mesh, vertices: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mix the colours of vertices [S, K] with weights [S, K] that sum to 1: uint8 [S, 3]; grey without colours."""
+    if mesh.vertex_colors is None:
+        return np.full((len(vertices), 3), GREY, np.uint8)
+    colors = np.rint(np.einsum("sc,scx->sx", weights, mesh.vertex_colors[vertices].astype(np.float32)))
+    return np.clip(colors, 0, 255).astype(np.uint8)
 
 
 def farthest_points(points: np.ndarray, count: int, start: int = 0) -> np.ndarray:
     """Return indices [count] of points [N, 3], each the farthest from those before it, from index `start` on.
 
-    Plain numpy, N · count distances: for some thousand points.
+    The first n of them are the n farthest, for any n.
     """
+    import fpsample
+
     if not 1 <= count <= len(points):
         raise ValueError(f"count {count} is out of range; the set has {len(points)} points")
-    columns = np.ascontiguousarray(points.T, dtype=np.float32)  # [3, N]
-    chosen = np.empty(count, np.int64)
-    nearest = np.full(len(points), np.inf, np.float32)
-    index = start
-    for i in range(count):
-        chosen[i] = index
-        offset = columns - columns[:, index : index + 1]
-        np.minimum(nearest, np.einsum("xn,xn->n", offset, offset), out=nearest)
-        index = int(nearest.argmax())
-    return chosen
+    return fpsample.fps_sampling(np.ascontiguousarray(points, np.float32), count, start_idx=start).astype(np.int64)

@@ -42,10 +42,17 @@ class SignedDistance:
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return the signed distance [Q] of points [Q, 3], float32."""
         points = np.ascontiguousarray(points, dtype=np.float32)
-        signed = np.zeros(len(points), np.float32)
+        distance, label = np.zeros(len(points), np.float32), np.full(len(points), BAND)
         for start in range(0, len(points), _CHUNK):
-            signed[start : start + _CHUNK] = self._signed(points[start : start + _CHUNK])
-        return signed
+            chunk = slice(start, start + _CHUNK)
+            away = points[chunk] - self._scene.closest_points(points[chunk])[0]
+            distance[chunk] = np.linalg.norm(away, axis=1)
+            label[chunk] = self._flood.classify(points[chunk], away / np.maximum(distance[chunk], 1e-12)[:, None])
+        inside = label == ENCLOSED
+        # A surface without boundary winds 0 times around all that is joined to the far field.
+        doubtful = label == BAND if self._is_closed else (label != ENCLOSED) & self._within_bounds(points)
+        inside[doubtful] = self._is_wound(points[doubtful])  # once: libigl builds its tree anew for each call
+        return np.where(inside, -distance, distance)
 
     @cached_property
     def sign_disagreement(self) -> float:
@@ -57,16 +64,6 @@ class SignedDistance:
         points, label = points[label != BAND], label[label != BAND]
         enclosed, wound = label == ENCLOSED, self._is_wound(points)
         return float((enclosed ^ wound).sum() / max((enclosed | wound).sum(), 1))
-
-    def _signed(self, points: np.ndarray) -> np.ndarray:
-        away = points - self._scene.closest_points(points)[0]
-        distance = np.linalg.norm(away, axis=1)
-        label = self._flood.classify(points, away / np.maximum(distance, 1e-12)[:, None])
-        inside = label == ENCLOSED
-        # A surface without boundary winds 0 times around all that is joined to the far field.
-        doubtful = label == BAND if self._is_closed else (label != ENCLOSED) & self._within_bounds(points)
-        inside[doubtful] = self._is_wound(points[doubtful])
-        return np.where(inside, -distance, distance)
 
     def _within_bounds(self, points: np.ndarray) -> np.ndarray:
         low, high = self._mesh.vertices.min(axis=0), self._mesh.vertices.max(axis=0)

@@ -1,4 +1,4 @@
-"""Where pictures are taken from.
+"""Where pictures are taken from, and under how strong a light.
 
 A camera is a camera-to-world matrix [4, 4] with OpenGL axes: x right, y up, looking along -z. Azimuth 0 looks at the
 object's front (+z) and grows towards +x; elevation is above the horizon.
@@ -21,17 +21,23 @@ CORNER_RADIUS = 0.95 * math.sqrt(3)  # of the sphere around the normalised frame
 
 @dataclass(frozen=True, kw_only=True)
 class ViewConfig:
-    """How the views of one object are taken.
+    """How the views of one object are taken: a fixed set, then a random one, from the same band of the sphere.
 
     Attributes:
-        azimuth_range: degrees; the views share it out evenly, from the canonical view on.
-        elevation_range, azimuth_jitter, field_of_view: degrees; the field of view is the whole picture's.
+        num_views: of the fixed set, the first of which is the canonical view.
+        num_random_views: of the random set, uniform on the band.
+        azimuth_range: degrees; the fixed set shares it out evenly, from the canonical view on.
+        elevation_range: degrees; the band's lower and upper edge.
+        azimuth_jitter: degrees, of the fixed set but for its canonical view.
+        field_of_view: degrees, of the whole picture.
         fill: share of the picture that the object's longer side fills, 0 = the whole frame's sphere always fits.
-        supersample: rays a pixel along one axis.
+        supersample: samples a pixel along one axis.
         sky, headlight: strengths of the diffuse lights, one from above and one beside the camera.
+        light_range: lowest and highest factor of both strengths, drawn for each of them in each view but the canonical.
     """
 
     num_views: int = 6
+    num_random_views: int = 0
     resolution: int = 128
     azimuth_range: tuple[float, float] = (-180.0, 180.0)
     elevation_range: tuple[float, float] = (5.0, 35.0)
@@ -41,14 +47,18 @@ class ViewConfig:
     supersample: int = 2
     sky: float = 0.35
     headlight: float = 0.75
+    light_range: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elevation_range", tuple(self.elevation_range))
         object.__setattr__(self, "azimuth_range", tuple(self.azimuth_range))
+        object.__setattr__(self, "light_range", tuple(self.light_range))
         low, high = self.elevation_range
         first, last = self.azimuth_range
+        weakest, strongest = self.light_range
         checks = (
             (self.num_views >= 1, "num_views", self.num_views, "at least 1"),
+            (self.num_random_views >= 0, "num_random_views", self.num_random_views, "0 or more"),
             (8 <= self.resolution <= 4096, "resolution", self.resolution, "8 to 4096"),
             (-90 < low <= high < 90, "elevation_range", (low, high), "[low, high] within -90 to 90 degrees"),
             (
@@ -62,6 +72,7 @@ class ViewConfig:
             (0 <= self.fill <= 1, "fill", self.fill, "0 to 1"),
             (1 <= self.supersample <= 8, "supersample", self.supersample, "1 to 8"),
             (self.sky >= 0 and self.headlight >= 0, "sky, headlight", (self.sky, self.headlight), "not negative"),
+            (0 <= weakest <= strongest <= 4, "light_range", (weakest, strongest), "[low, high] within 0 to 4"),
         )
         for holds, name, value, limit in checks:
             if not holds:
@@ -90,16 +101,16 @@ def orbit_distance(config: ViewConfig) -> float:
 
 
 def view_cameras(config: ViewConfig, seed_key: object, mesh: Mesh | None = None) -> np.ndarray:
-    """Return the cameras of one object's views, float32 [V, 4, 4].
+    """Return the cameras of one object's views, float32 [V, 4, 4]: the fixed set, then the random one.
 
-    The first is the canonical three-quarter front view; the others share out the azimuth range, with jitter.
+    The first is the canonical three-quarter front view; the others of the fixed set share out the azimuth range, with
+    jitter. The random set is uniform on the band: azimuth and the sine of the elevation are.
 
     Args:
-        seed_key: what the jitter depends on, e.g. (seed, uid); the text of it counts.
+        seed_key: what jitter and random set depend on, e.g. (seed, uid); the text of it counts.
         mesh: where given, and `config.fill` > 0, each camera is moved until this mesh fills the picture.
     """
-    digest = hashlib.sha256(repr(seed_key).encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+    rng = _generator(seed_key)
     distance = orbit_distance(config)
     cameras = [orbit_camera(CANONICAL_AZIMUTH, CANONICAL_ELEVATION, distance)]
     low, high = config.azimuth_range
@@ -108,8 +119,36 @@ def view_cameras(config: ViewConfig, seed_key: object, mesh: Mesh | None = None)
         azimuth = low + (CANONICAL_AZIMUTH - low + span * view / config.num_views) % span
         jitter = rng.uniform(-config.azimuth_jitter, config.azimuth_jitter)
         cameras.append(orbit_camera(azimuth + jitter, rng.uniform(*config.elevation_range), distance))
+    rng = _generator(("random views", seed_key))  # its own: the same set beside any fixed one
+    bottom, top = (math.sin(math.radians(elevation)) for elevation in config.elevation_range)
+    for _ in range(config.num_random_views):
+        azimuth, height = rng.uniform(low, high), rng.uniform(bottom, top)
+        cameras.append(orbit_camera(azimuth, math.degrees(math.asin(height)), distance))
     stacked = np.stack(cameras)
     return stacked if mesh is None else fit_cameras(stacked, mesh, config=config)
+
+
+def view_lights(config: ViewConfig, seed_key: object) -> np.ndarray:
+    """Return the strengths of sky and headlight in each view of one object, float64 [V, 2].
+
+    The canonical view has the config's own; in the others each is multiplied by a factor from `config.light_range`.
+
+    Args:
+        seed_key: as in `view_cameras`.
+    """
+    lights = standard_lights(config, config.num_views + config.num_random_views)
+    lights[1:] *= _generator(("lights", seed_key)).uniform(*config.light_range, lights[1:].shape)
+    return lights
+
+
+def standard_lights(config: ViewConfig, num_views: int) -> np.ndarray:
+    """Return the config's strengths of sky and headlight for each view, float64 [V, 2]."""
+    return np.tile(np.array([config.sky, config.headlight]), (num_views, 1))
+
+
+def _generator(key: object) -> np.random.Generator:
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
 def fit_cameras(cameras: np.ndarray, mesh: Mesh, *, config: ViewConfig) -> np.ndarray:

@@ -1,18 +1,35 @@
-"""Normals that look smooth, and diffuse light."""
+"""How a surface looks: smooth normals, base colour in linear light, diffuse light."""
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ltm3d.geometry.base_color import linear_to_srgb
+from ltm3d.geometry.base_color import linear_to_srgb, srgb_to_linear
 from ltm3d.geometry.mesh import Mesh, face_cross, position_ids
 
 CREASE_COSINE = 0.77  # edges sharper than 40 degrees stay sharp
+GREY = 190  # of a mesh without colours, sRGB
+BLACK, WHITE = 0.025, 0.85  # what is left of linear 0 and 1: shading shows on black things, and white ones stand out
 KEY_DIRECTION = np.array([-0.45, 0.5, 0.74], np.float32)  # of the headlight in camera axes: above, a little left
 
 
+def albedo(mesh: Mesh) -> np.ndarray:
+    """Return what each vertex reflects of the light, linear, float32 [N, 3]."""
+    if mesh.vertex_colors is None:
+        reflected = np.full_like(mesh.vertices, srgb_to_linear(np.array(GREY)))
+    else:
+        reflected = srgb_to_linear(mesh.vertex_colors)
+    return BLACK + (WHITE - BLACK) * reflected
+
+
 def corner_normals(mesh: Mesh) -> np.ndarray:
-    """Return a unit normal for each corner of each face, float32 [F, 3, 3], smooth except over creases.
+    """Return a unit normal for each corner of each face, float32 [F, 3, 3], smooth except over creases."""
+    group, normals = smoothing_groups(mesh)
+    return normals[group]
+
+
+def smoothing_groups(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smoothing group of each corner of each face, int64 [F, 3], and the groups' unit normals [G, 3].
 
     Corners that meet at a vertex share a normal where a chain of faces joins them over edges flatter than the crease.
     """
@@ -39,12 +56,18 @@ def corner_normals(mesh: Mesh) -> np.ndarray:
     _, group = connected_components(graph, directed=False)
     total = np.stack([np.bincount(group, weights=np.repeat(cross[:, x], 3)) for x in range(3)], axis=1)
     unit = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
-    return unit[group].reshape(-1, 3, 3).astype(np.float32)
+    return group.astype(np.int64).reshape(-1, 3), unit.astype(np.float32)
 
 
 def fast_linear_to_srgb(light: np.ndarray) -> np.ndarray:
-    """Return uint8 sRGB for linear light, by table; what is above 1 is cut."""
-    return _TO_SRGB[(np.minimum(light, 1) * (len(_TO_SRGB) - 1) + 0.5).astype(np.int32)]
+    """Return uint8 sRGB for linear light, by table; what is below 0 or above 1 is cut."""
+    index = (np.minimum(light, 1) * (len(_TO_SRGB) - 1) + 0.5).astype(np.int32)
+    return _TO_SRGB.take(index, mode="clip")
+
+
+def key_direction(rotation: np.ndarray) -> np.ndarray:
+    """Return the unit vector [3] towards the headlight in world axes, of a camera-to-world rotation [3, 3]."""
+    return rotation @ (KEY_DIRECTION / np.linalg.norm(KEY_DIRECTION))
 
 
 def diffuse_light(normals: np.ndarray, rotation: np.ndarray, *, sky: float, headlight: float) -> np.ndarray:
@@ -53,7 +76,7 @@ def diffuse_light(normals: np.ndarray, rotation: np.ndarray, *, sky: float, head
     Args:
         rotation: camera-to-world rotation [3, 3]; the headlight stands beside the camera.
     """
-    key = rotation @ (KEY_DIRECTION / np.linalg.norm(KEY_DIRECTION))
+    key = key_direction(rotation)
     return sky * (0.7 + 0.3 * normals[:, 1]) + headlight * np.maximum(normals @ key, 0)
 
 

@@ -1,6 +1,6 @@
 """Signed distance as a training target: surface points, and queries with their distances.
 
-Letters: S surface points, Q queries.
+Letters: S surface points, E points on sharp edges, Q queries.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ import numpy as np
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.sharp_edges import MIN_ANGLE
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.representations.oriented_points import check_sharp_angle, sharp_points, surface_points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,20 +20,25 @@ class SdfTargetConfig:
     """How many points of each kind one object gets.
 
     Attributes:
-        num_surface: points on the surface, with normals.
+        num_surface: points on the surface, uniform by area, with normals.
+        num_sharp: points on sharp edges, uniform by length; by area on what has no such edge.
+        sharp_angle: degrees between two faces from which on their edge is sharp.
         num_volume: queries uniform in [-1, 1]^3.
         num_near: queries near the surface, the same number for each of `near_std`.
         near_std: standard deviations of the Gaussian offsets from the surface, in normalised units.
     """
 
     num_surface: int = 8192
+    num_sharp: int = 2048
+    sharp_angle: float = MIN_ANGLE
     num_volume: int = 8192
     num_near: int = 16384
     near_std: tuple[float, ...] = (0.005, 0.05)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "near_std", tuple(self.near_std))
-        for name in ("num_surface", "num_volume", "num_near"):
+        check_sharp_angle(self.sharp_angle)
+        for name in ("num_surface", "num_sharp", "num_volume", "num_near"):
             if not 1 <= getattr(self, name) <= 10_000_000:
                 raise ConfigError(f"{name} {getattr(self, name)} is out of range; use 1 to 10,000,000")
         if not self.near_std or min(self.near_std) <= 0 or max(self.near_std) > 1:
@@ -40,11 +47,12 @@ class SdfTargetConfig:
 
 def build_sdf_target(
     mesh: Mesh, *, config: SdfTargetConfig, rng: np.random.Generator, distance: SignedDistance | None = None
-) -> dict[str, np.ndarray]:
-    """Return the fields `schema.SDF_TARGETS` of a mesh in the normalised frame, float16, in random order.
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Return the fields `schema.SDF_TARGETS` of a mesh in the normalised frame, float16, in random order, and facts.
 
     Queries are rounded to float16 before they are labelled, so the distances belong to the points as stored. Distances
-    are not cut. Normals follow the mesh's winding.
+    are not cut. Normals follow the mesh's winding. The facts: see `SignedDistance.sign_disagreement` and
+    `sharp_points`; `inside_fraction` is the share of volume queries with a negative distance.
 
     Args:
         distance: the mesh's own, where the caller has it already.
@@ -52,18 +60,25 @@ def build_sdf_target(
     Raises:
         AssetError: `no_surface`, the mesh has no area.
     """
-    surface = sample_surface(mesh, config.num_surface, rng)
+    surface = surface_points(mesh, config.num_surface, rng)
+    sharp, facts = sharp_points(mesh, config.num_sharp, rng, min_angle=config.sharp_angle)
     near_points = sample_surface(mesh, config.num_near, rng).points
     std = np.resize(np.array(config.near_std, np.float32), config.num_near)[:, None]
     near = near_points + std * rng.standard_normal((config.num_near, 3), dtype=np.float32)
     near = np.clip(near, -1, 1).astype(np.float16)
     volume = rng.uniform(-1, 1, (config.num_volume, 3)).astype(np.float16)
     queries = np.concatenate([volume, near])
-    sdf = (distance or SignedDistance(mesh))(queries.astype(np.float32)).astype(np.float16)
+    distance = distance or SignedDistance(mesh)
+    sdf = distance(queries.astype(np.float32)).astype(np.float16)
     labelled = np.concatenate([queries, sdf[:, None]], axis=1)
-    points = np.concatenate([surface.points, surface.normals], axis=1).astype(np.float16)
-    return {
-        "surface": points[rng.permutation(config.num_surface)],
+    target = {
+        "surface": surface.points,
+        "sharp": sharp.points,
         "volume": labelled[: config.num_volume],
         "near": labelled[config.num_volume :][rng.permutation(config.num_near)],
     }
+    facts |= {
+        "sign_disagreement": distance.sign_disagreement,
+        "inside_fraction": float((sdf[: config.num_volume] < 0).mean()),
+    }
+    return target, facts

@@ -15,8 +15,7 @@ import numpy as np
 from ltm3d.errors import ModelError
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.rendering.cameras import CANONICAL_AZIMUTH, CANONICAL_ELEVATION, ViewConfig, orbit_camera, orbit_distance
-from ltm3d.rendering.embree import BLACK, GREY, WHITE
-from ltm3d.rendering.shading import KEY_DIRECTION, diffuse_light
+from ltm3d.rendering.shading import BLACK, GREY, KEY_DIRECTION, WHITE, diffuse_light
 
 ASSETS = Path(__file__).with_name("assets")
 # trimesh ships a viewer page whose one script is three.js, two add-ons, and last the page's own code.

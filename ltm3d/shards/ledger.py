@@ -12,6 +12,7 @@ from ltm3d.shards.read import Shard
 from ltm3d.shards.write import Reject
 
 LEDGER_FILE = "ledger.json"
+OK_ROW = '{"status": "ok", "reason": "", "detail": ""}'
 CHOICES = ("duplicate", "licence")  # reasons that are a choice, not a fault: they do not fail a stage
 
 
@@ -32,6 +33,11 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self.ok) + len(self.rejects)
+
+    def add(self, shard: Shard) -> None:
+        """Enter the assets of a committed shard."""
+        self.ok.update(shard.uids)
+        self.rejects.update({reject.uid: reject for reject in shard.rejects})
 
     def reject(self, reject: Reject) -> None:
         """Turn an asset away that had been kept so far."""
@@ -58,14 +64,24 @@ class Ledger:
         return "\n".join(lines)
 
     def write(self, folder: Path) -> None:
-        """Write `ledger.json`: uid to status, reason and detail, sorted."""
-        rows = {uid: {"status": "ok", "reason": "", "detail": ""} for uid in self.ok}
-        for uid, reject in self.rejects.items():
-            rows[uid] = {"status": "rejected", "reason": reject.reason, "detail": reject.detail}
-        content = {"stage": self.stage, "counts": self.counts(), "assets": dict(sorted(rows.items()))}
+        """Write `ledger.json`: uid to status, reason and detail, sorted, one asset a line."""
         temporary = folder / f".{LEDGER_FILE}"
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        uids = sorted([*self.ok, *self.rejects])
+        with temporary.open("w", encoding="utf-8") as file:
+            head = json.dumps({"stage": self.stage, "counts": self.counts()}, ensure_ascii=False)
+            file.write(f'{head[:-1]}, "assets": {{\n')
+            for number, uid in enumerate(uids, start=1):
+                comma = "," if number < len(uids) else ""
+                file.write(f"{json.dumps(uid, ensure_ascii=False)}: {self._row(uid)}{comma}\n")
+            file.write("}}\n")
         temporary.replace(folder / LEDGER_FILE)
+
+    def _row(self, uid: str) -> str:
+        if uid in self.ok:
+            return OK_ROW
+        reject = self.rejects[uid]
+        row = {"status": "rejected", "reason": reject.reason, "detail": reject.detail}
+        return json.dumps(row, ensure_ascii=False)
 
     def check(self, max_reject_fraction: float) -> None:
         """Fail where too many assets were turned away; duplicates and licences are choices and do not count.
@@ -86,8 +102,7 @@ def ledger_of(stage: str, shards: Iterable[Shard]) -> Ledger:
     """Gather the ledger of a stage out of its committed shards."""
     ledger = Ledger(stage=stage)
     for shard in shards:
-        ledger.ok.update(shard.uids)
-        ledger.rejects.update({reject.uid: reject for reject in shard.rejects})
+        ledger.add(shard)
     return ledger
 
 

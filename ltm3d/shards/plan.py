@@ -16,6 +16,7 @@ from ltm3d.errors import ConfigError
 SHARD_FILE = "shard.json"
 SHARD_NAME = re.compile(r"shard-\d{5,}")
 MAX_SHARDS = 100_000
+PLAIN = (str, int, float, bool, type(None))
 
 
 def shard_name(uid: str, num_shards: int) -> str:
@@ -35,16 +36,11 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 
-def is_committed(folder: Path, key: str) -> bool:
-    """Say whether a whole shard with this key stands in the folder."""
-    manifest = read_manifest(folder)
-    return manifest is not None and manifest["key"] == key
-
-
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Read shard.json; None where the shard is missing, damaged or lacks one of its files."""
+    """Read shard.json, and its sha256 as `digest`; None where the shard is missing, damaged or lacks a file."""
     try:
-        manifest = json.loads((folder / SHARD_FILE).read_bytes())
+        content = (folder / SHARD_FILE).read_bytes()
+        manifest = json.loads(content)
         whole = all(
             (folder / name).stat().st_size == file["num_bytes"]
             for entry in manifest["fields"].values()
@@ -52,10 +48,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return manifest if whole and {"key", "uids", "records", "rejects"} <= manifest.keys() else None
+    if not whole or not {"key", "uids", "records", "rejects"} <= manifest.keys():
+        return None
+    return {**manifest, "digest": hashlib.sha256(content).hexdigest()}
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in PLAIN:  # nearly all are, and the questions below are slow
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):

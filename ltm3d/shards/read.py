@@ -1,6 +1,6 @@
 """Read shards through memory maps: nothing is loaded before it is asked for."""
 
-import hashlib
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import DataError
-from ltm3d.shards.plan import SHARD_FILE, SHARD_NAME, read_manifest
+from ltm3d.shards.plan import SHARD_NAME, read_manifest
 from ltm3d.shards.write import Reject
+
+MAX_OPEN_SHARDS = 64  # of a set; each field's memory map holds a file open, of which a process may have some thousand
 
 
 class Ragged(Sequence[np.ndarray]):
@@ -35,24 +37,38 @@ class Shard:
     """One committed shard.
 
     Attributes:
-        uids, records: the kept assets, in the order of every field's first axis.
+        uids: the kept assets, in the order of every field's first axis.
         rejects: the assets that were turned away, and why.
         digest: sha256 of shard.json, which holds the sha256 of every file: it stands for the whole content.
+        reads_slices: the system is to read no more from the disk than is asked for; set it before a field is opened.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.name = folder.name
         self.key: str = manifest["key"]
+        self.digest: str = manifest["digest"]
         self.uids: list[str] = manifest["uids"]
-        self.records: list[dict[str, Any]] = manifest["records"]
         self.rejects = [Reject(**reject) for reject in manifest["rejects"]]
         self.fields: dict[str, dict[str, Any]] = manifest["fields"]
-        self.digest = hashlib.sha256((folder / SHARD_FILE).read_bytes()).hexdigest()
+        self._records: list[dict[str, Any]] | None = manifest["records"]
         self._opened: dict[str, np.ndarray | Ragged] = {}
+        self.reads_slices = False
 
     def __len__(self) -> int:
         return len(self.uids)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the kept assets, in the order of `uids`."""
+        if self._records is None:
+            self._records = read_shard(self.folder).records
+        return self._records
+
+    def without_records(self) -> "Shard":
+        """Let go of the records, most of a shard's memory; they are read again where they are asked for."""
+        self._records = None
+        return self
 
     def __getitem__(self, field: str) -> np.ndarray | Ragged:
         """Open a field: an array whose first axis is the asset, or a `Ragged`."""
@@ -64,12 +80,19 @@ class Shard:
             self._opened[field] = Ragged(values, np.array(self._open(f"{field}.offsets.npy"))) if ragged else values
         return self._opened[field]
 
+    def close(self) -> None:
+        """Let go of the memory maps; a field that is asked for again is opened again."""
+        self._opened.clear()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return read_shard, (self.folder,)  # a memory map would be pickled with all its bytes
 
     def _open(self, name: str) -> np.ndarray:
         try:
-            return np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+            values = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+            if self.reads_slices and isinstance(values, np.memmap):
+                values._mmap.madvise(mmap.MADV_RANDOM)  # type: ignore[attr-defined]
+            return values
         except (OSError, ValueError) as error:
             raise DataError(f"{self.folder / name} cannot be read ({error}); remove {self.folder} and rerun") from error
 
@@ -88,7 +111,7 @@ class ShardSet:
         self.shards = list_shards(root)
         if not self.shards:
             raise DataError(f"{root} has no shards; run the stage that writes it (dvc repro)")
-        places = {uid: (shard, index) for shard in self.shards for index, uid in enumerate(shard.uids)}
+        places = {uid: (n, index) for n, shard in enumerate(self.shards) for index, uid in enumerate(shard.uids)}
         self.uids = list(places) if uids is None else list(uids)
         missing = [uid for uid in self.uids if uid not in places]
         if missing:
@@ -96,7 +119,8 @@ class ShardSet:
                 f"{root} lacks {len(missing)} of {len(self.uids)} assets ({', '.join(missing[:3])} …); "
                 "its stage is older than the list, or rejected them: see its ledger.json and run dvc repro"
             )
-        self._places = [places[uid] for uid in self.uids]
+        self._places = np.array([places[uid] for uid in self.uids], np.int32).reshape(-1, 2)  # shard, row
+        self._open_shards: dict[int, Shard] = {}  # the one used last is the last
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -104,14 +128,23 @@ class ShardSet:
     def __iter__(self) -> Iterator[str]:
         return iter(self.uids)
 
+    def expect_slices(self) -> "ShardSet":
+        """Turn the system's read-ahead off, which would read most of an asset for a small slice of it."""
+        for shard in self.shards:
+            shard.reads_slices = True
+        return self
+
     def record(self, index: int) -> dict[str, Any]:
         """Give the record of the asset at a position of `uids`."""
-        shard, place = self._places[index]
-        return shard.records[place]
+        number, place = self._places[index].tolist()
+        return self.shards[number].records[place]
 
     def get(self, field: str, index: int) -> np.ndarray:
         """Give one field of the asset at a position of `uids`, as a view into the memory map."""
-        shard, place = self._places[index]
+        number, place = self._places[index].tolist()
+        shard = self._open_shards[number] = self._open_shards.pop(number, self.shards[number])
+        if len(self._open_shards) > MAX_OPEN_SHARDS:
+            self._open_shards.pop(next(iter(self._open_shards))).close()
         return shard[field][place]
 
 
@@ -127,8 +160,20 @@ def read_shard(folder: Path) -> Shard:
     return Shard(folder, manifest)
 
 
+def committed_shard(folder: Path, key: str) -> Shard | None:
+    """Read a shard if it stands there whole and with this key."""
+    manifest = read_manifest(folder)
+    return Shard(folder, manifest) if manifest is not None and manifest["key"] == key else None
+
+
+def iter_shards(root: Path) -> Iterator[Shard]:
+    """Read the shards of a folder one by one, sorted by name; a folder that is not there has none."""
+    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    for name in names:
+        if SHARD_NAME.fullmatch(name) and (root / name).is_dir():
+            yield read_shard(root / name)
+
+
 def list_shards(root: Path) -> list[Shard]:
-    """Read all shards of a folder, sorted by name; a folder that is not there has none."""
-    if not root.is_dir():
-        return []
-    return [read_shard(path) for path in sorted(root.iterdir()) if path.is_dir() and SHARD_NAME.fullmatch(path.name)]
+    """List the shards of a folder, sorted by name; of each asset only the uid is held, records are read when asked."""
+    return [shard.without_records() for shard in iter_shards(root)]

@@ -15,7 +15,7 @@ from ltm3d.schema import REASONS, Field
 from ltm3d.shards.plan import SHARD_FILE, SHARD_NAME, canonical_json
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reject:
     """One asset that a stage could not take on.
 

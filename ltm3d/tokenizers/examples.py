@@ -33,7 +33,7 @@ class SdfExamples:
     """
 
     def __init__(self, targets: ShardSet, config: SdfExampleConfig, *, augment: bool = True) -> None:
-        self.targets = targets
+        self.targets = targets.expect_slices()
         self.config = config
         self.augment = augment
 

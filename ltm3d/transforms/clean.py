@@ -12,6 +12,7 @@ from ltm3d.geometry.cleaning import clean_mesh, geometry_signature
 from ltm3d.geometry.loading import LoadLimits, load_mesh
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.geometry.normalize import normalize
+from ltm3d.geometry.watertight import RemeshConfig, remesh_watertight
 from ltm3d.schema import MESHES
 from ltm3d.shards.archive import unpack_archive
 from ltm3d.shards.ledger import check_fraction
@@ -29,11 +30,13 @@ class CleanConfig:
 
     Attributes:
         limits: of the file; child: of the process that reads it.
+        remesh: wraps what is not watertight; None leaves every surface as it is.
         val_fraction, test_fraction: shares by a hash of the uid; the rest is for training.
     """
 
     limits: LoadLimits = field(default_factory=LoadLimits)
     child: ChildLimits = field(default_factory=ChildLimits)
+    remesh: RemeshConfig | None = None
     max_reject_fraction: float = 0.1
     val_fraction: float = 0.1
     test_fraction: float = 0.1
@@ -68,6 +71,7 @@ def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
                 record["up"],
                 record["front"],
                 config.limits,
+                config.remesh,
                 timeout_s=config.child.timeout_s,
                 memory_mb=config.child.memory_mb,
             )
@@ -78,17 +82,27 @@ def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
         return map_assets(places, clean, fields=MESHES)
 
 
-def clean_file(path: Path, root: Path, up: str, front: str, limits: LoadLimits) -> tuple[Mesh, dict[str, Any]]:
+def clean_file(
+    path: Path, root: Path, up: str, front: str, limits: LoadLimits, remesh: RemeshConfig | None = None
+) -> tuple[Mesh, dict[str, Any]]:
     """Read one mesh file into the normalised frame, and tell its facts.
+
+    Where it was wrapped the facts have `remesh_resolution` and `remesh_epsilon`, in normalised units before the wrap.
 
     Raises:
         AssetError: see `load_mesh`, `clean_mesh` and `normalize`.
     """
     mesh, frame = normalize(clean_mesh(load_mesh(path, limits=limits, root=root)), up=up, front=front)
-    facts = {
+    signature = geometry_signature(mesh)
+    facts: dict[str, Any] = {}
+    if remesh is not None and not is_watertight(mesh):
+        mesh, shrunk = normalize(remesh_watertight(mesh, remesh))
+        frame = frame.then(shrunk)
+        facts = {"remesh_resolution": remesh.resolution, "remesh_epsilon": remesh.offset}
+    facts |= {
         "num_faces": len(mesh.faces),
         "is_watertight": is_watertight(mesh),
-        "signature": geometry_signature(mesh),
+        "signature": signature,
         **asdict(frame),
     }
     return mesh, facts

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ltm3d.errors import DataError
 from ltm3d.schema import Field
-from ltm3d.shards.ledger import Ledger, ledger_of
-from ltm3d.shards.plan import is_committed
-from ltm3d.shards.read import read_shard
+from ltm3d.shards.ledger import Ledger
+from ltm3d.shards.rates import Measurement, rate_log, rates_file
+from ltm3d.shards.read import Shard, committed_shard, read_shard
 from ltm3d.shards.write import remove_leftovers
 from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform, plan_jobs
 from ltm3d.transforms.progress import Progress
@@ -23,6 +23,7 @@ __all__ = ["ShardJob", "ShardResult", "map_shards", "map_shards_with_model", "pl
 logger = logging.getLogger(__name__)
 
 WORKER_RETRIES = 2  # a worker that dies is started anew so often; Ray Data's own default is for ever
+MEASURED = ("key", "num_assets", "num_kept", "cpu_seconds", "num_bytes", "machine")  # of a finished row
 UNSETTLED = ("fetch_error", "failed")  # rejects of a committed shard that another run may well mend
 
 
@@ -43,7 +44,8 @@ def map_shards(
         label: the stage's name, for people.
 
     Returns:
-        The ledger of all jobs, also of those that were skipped; it is written to `output` as well.
+        The ledger of all jobs, also of those that were skipped; it is written to `output` as well. What each shard
+        took is noted in the stage's `rates.jsonl`, see `shards.rates`.
 
     Raises:
         DataError: there is no job, a worker died again and again, or too many assets were rejected.
@@ -117,8 +119,16 @@ def _map(
     output.mkdir(parents=True, exist_ok=True)
     stale = remove_leftovers(output, keep=[job.name for job in jobs])
     if stale:
-        logger.info("%s: removed %d shards that the plan no longer has: %s", label, len(stale), ", ".join(stale))
-    todo = [job for job in jobs if not _is_settled(output / job.name, job.key)]
+        some = ", ".join(stale[:3]) + (" …" if len(stale) > 3 else "")
+        logger.info("%s: removed %d shards that the plan no longer has: %s", label, len(stale), some)
+    ledger = Ledger(stage=label)
+    todo: list[ShardJob] = []
+    for job in jobs:
+        shard = committed_shard(output / job.name, job.key)
+        if shard is not None and _is_settled(shard):
+            ledger.add(shard)
+        else:
+            todo.append(job)
     if len(todo) < len(jobs):
         logger.info(
             "%s: %d of %d shards are there already, made with the same settings, inputs and code version",
@@ -128,14 +138,16 @@ def _map(
         )
     tasks: set[str] = set()
     progress = Progress(label, sum(len(job.uids) for job in todo))
-    with progress:
+    keys = {job.name: job.key for job in jobs}
+    with progress, rate_log(rates_file(output, label), keys) as log_rate:
         for row in finished_rows(todo, map_rows, label) if todo else ():
             if row["error"]:
                 message = f"{label}, {row['name']}: {row['error']}"
                 raise DataError(message) if row["is_expected"] else RuntimeError(message)
+            ledger.add(read_shard(output / row["name"]))
             tasks.add(row["task"])
+            log_rate(Measurement(shard=row["name"], **{name: row[name] for name in MEASURED}))
             progress.advance(row["num_assets"])
-    ledger = ledger_of(label, (read_shard(output / job.name) for job in jobs))
     ledger.num_tasks = len(tasks)
     ledger.write(output)
     logger.info("%s", ledger.to_table())
@@ -144,7 +156,5 @@ def _map(
     return ledger
 
 
-def _is_settled(folder: Path, key: str) -> bool:
-    if not is_committed(folder, key):
-        return False
-    return not any(reject.reason in UNSETTLED for reject in read_shard(folder).rejects)
+def _is_settled(shard: Shard) -> bool:
+    return not any(reject.reason in UNSETTLED for reject in shard.rejects)

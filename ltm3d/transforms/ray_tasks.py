@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.schema import Field
+from ltm3d.shards.rates import cpu_seconds, describe_machine
 from ltm3d.shards.write import write_shard
 from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform
 
@@ -60,11 +61,13 @@ def run_row(row: dict[str, Any], *, transform: Transform, fields: Sequence[Field
     job = ShardJob(
         name=row["name"], uids=tuple(row["uids"]), inputs=tuple(Path(path) for path in row["inputs"]), key=row["key"]
     )
+    folder = output.absolute() / job.name
     error, is_expected = "", False
+    num_kept, num_bytes, started = 0, 0, cpu_seconds()
     try:
         result = transform(job)
         write_shard(
-            output.absolute() / job.name,
+            folder,
             fields=fields,
             arrays=result.arrays,
             uids=result.uids,
@@ -72,16 +75,22 @@ def run_row(row: dict[str, Any], *, transform: Transform, fields: Sequence[Field
             rejects=result.rejects,
             key=job.key,
         )
+        num_kept, num_bytes = len(result.uids), sum(path.stat().st_size for path in folder.iterdir())
     except (Ltm3dError, OSError) as caught:
         error, is_expected = str(caught), True
     except Exception:
         error = traceback.format_exc()
     return {
         "name": job.name,
-        "num_assets": len(job.uids),
+        "key": job.key,
         "task": ray.get_runtime_context().get_task_id(),
         "error": error,
         "is_expected": is_expected,
+        "num_assets": len(job.uids),
+        "num_kept": num_kept,
+        "cpu_seconds": cpu_seconds() - started,
+        "num_bytes": num_bytes,
+        "machine": describe_machine(),
     }
 
 

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ltm3d.errors import DataError
 from ltm3d.schema import SPLITS
 from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.ledger import Ledger
-from ltm3d.shards.read import Shard, list_shards
+from ltm3d.shards.read import iter_shards
 from ltm3d.shards.write import Reject
 
 logger = logging.getLogger(__name__)
@@ -24,16 +26,15 @@ def index_meshes(
     Raises:
         DataError: no asset is left, or a split has none.
     """
-    shards = list_shards(folder)
     duplicates = find_duplicates(
         (uid, (record["content_hash"], record["signature"]))
-        for shard in shards
+        for shard in iter_shards(folder)
         for uid, record in zip(shard.uids, shard.records, strict=True)
     )
     for uid, kept in duplicates.items():
         ledger.reject(Reject(uid=uid, reason="duplicate", detail=f"of {kept}"))
     ledger.write(folder)
-    entries = sorted(_entries(shards, ledger, val_fraction, test_fraction), key=lambda entry: entry.uid)
+    entries = sorted(_entries(folder, ledger, val_fraction, test_fraction), key=lambda entry: entry.uid)
     _check_splits(entries, ledger)
     write_index(folder, entries)
     test_ids.parent.mkdir(parents=True, exist_ok=True)
@@ -51,25 +52,35 @@ def index_meshes(
 def find_duplicates(assets: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
     """Give each duplicate the asset that is kept in its place: the first uid of those linked by an equal mark.
 
+    An asset takes its uid and 16 bytes a mark of memory; only those with an equal mark take more.
+
     Args:
         assets: uid and its marks, here the hash of its bytes and the signature of its geometry.
     """
-    parents: dict[str, str] = {}
-    first_with: dict[tuple[int, str], str] = {}
+    uids: list[str] = []
+    digests = bytearray()
+    for uid, marks in assets:
+        uids.append(uid)
+        for mark in marks:
+            digests += hashlib.blake2b(mark.encode(), digest_size=16).digest()
+    if not uids:
+        return {}
+    parents: dict[str, str] = {}  # of linked assets only
 
     def root_of(uid: str) -> str:
-        while parents[uid] != uid:
-            parents[uid] = parents[parents[uid]]
+        while (parent := parents.setdefault(uid, uid)) != uid:
+            parents[uid] = parents[parent]
             uid = parents[uid]
         return uid
 
-    for uid, marks in sorted(assets):
-        parents[uid] = uid
-        for kind, mark in enumerate(marks):
-            other = root_of(first_with.setdefault((kind, mark), uid))
-            low, high = sorted((root_of(uid), other))
+    keys = np.frombuffer(digests, np.uint64).reshape(len(uids), -1, 2)
+    for kind in range(keys.shape[1]):
+        order = np.lexsort((keys[:, kind, 1], keys[:, kind, 0]))
+        is_equal = (keys[order[1:], kind] == keys[order[:-1], kind]).all(axis=1)
+        for place in np.flatnonzero(is_equal):  # neighbours with the same mark
+            low, high = sorted((root_of(uids[order[place]]), root_of(uids[order[place + 1]])))
             parents[high] = low
-    return {uid: root_of(uid) for uid in parents if root_of(uid) != uid}
+    return {uid: root_of(uid) for uid in sorted(parents) if root_of(uid) != uid}
 
 
 def split_of(uid: str, official: str, *, val_fraction: float, test_fraction: float) -> str:
@@ -82,10 +93,8 @@ def split_of(uid: str, official: str, *, val_fraction: float, test_fraction: flo
     return "val" if share < test_fraction + val_fraction else "train"
 
 
-def _entries(
-    shards: Sequence[Shard], ledger: Ledger, val_fraction: float, test_fraction: float
-) -> Iterable[IndexEntry]:
-    for shard in shards:
+def _entries(folder: Path, ledger: Ledger, val_fraction: float, test_fraction: float) -> Iterable[IndexEntry]:
+    for shard in iter_shards(folder):
         for uid, record in zip(shard.uids, shard.records, strict=True):
             if uid in ledger.ok:
                 yield IndexEntry(

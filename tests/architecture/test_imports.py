@@ -15,6 +15,11 @@ DOORS = {
     "trimesh": ("ltm3d.geometry", "ltm3d.serving.viewer"),
     "open3d": ("ltm3d.geometry",),
     "igl": ("ltm3d.geometry",),
+    "fpsample": ("ltm3d.geometry",),
+    "DracoPy": ("ltm3d.geometry.draco",),
+    "moderngl": ("ltm3d.rendering.opengl",),
+    "numba": ("ltm3d.splatting.compilation",),
+    "gsplat": ("ltm3d.splatting.gsplat_backend",),
     "transformers": ("ltm3d.conditioning",),
     "objaverse": ("ltm3d.sources.objaverse",),
     "mlflow": ("ltm3d.tracking", "ltm3d.serving.model_file"),
@@ -36,7 +41,7 @@ def is_inside(name: str, package: str) -> bool:
 def test_every_imported_library_is_declared() -> None:
     """In pyproject.toml: what another library happens to bring may go with its next version."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
     declared = {re.split(r"[\[<>=!~ ]", line)[0].lower() for line in lines}
     distributions = packages_distributions()
     paths = [*modules().values(), *(REPOSITORY / "tests").rglob("*.py")]

@@ -42,7 +42,11 @@ def asked_params(stage: str) -> set[str]:
             continue
         for node in ast.walk(tree_of(modules()[name])):
             text = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Call) else ""
-            if isinstance(node, ast.Attribute) and text in ("stage.seed", "stage.params.recipe"):
+            if isinstance(node, ast.Attribute) and text in (
+                "stage.seed",
+                "stage.params.recipe",
+                "stage.params.targets",
+            ):
                 asked.add(node.attr)
             if isinstance(node, ast.Call) and re.match(r"stage\.params\.(get|value)\(", text):
                 asked.add(_path(node.args[0]))
@@ -70,7 +74,8 @@ def test_a_stage_runs_its_module_with_its_item(name: str) -> None:
     main = next(node for node in tree_of(modules()[f"pipelines.{name}"]).body if getattr(node, "name", "") == "main")
     assert isinstance(main, ast.FunctionDef) and len(main.args.args) == int(is_matrix)
     if is_matrix:
-        assert stage["matrix"] == {"representation": "${representations}"}
+        items = "targets" if name == "build_targets" else "representations"
+        assert stage["matrix"] == {"representation": f"${{{items}}}"}
     assert f'stage("{name}"' in modules()[f"pipelines.{name}"].read_text(), "the stage calls itself by its name"
 
 
@@ -101,12 +106,13 @@ def test_data_dependencies_are_outputs_of_other_stages() -> None:
     made = {path for stage in stages().values() for path in outputs(stage)}
     for name, stage in stages().items():
         for dep in (dep for dep in stage["deps"] if dep.startswith("data/")):
-            assert any(dep == path or dep.startswith(f"{path}/") for path in made), f"{name}: nothing makes {dep}"
+            made_it = (dep == path or dep.startswith(f"{path}/") or path.startswith(f"{dep}/") for path in made)
+            assert any(made_it), f"{name}: nothing makes {dep}"
             assert dep not in outputs(stage)
 
 
 def test_outputs_that_grow_persist_and_models_do_not() -> None:
-    growing = {f"data/{name}" for name in ("raw", "meshes", "views", "conditions")}
+    growing = {f"data/{name}" for name in ("raw", "meshes", "views", "captions", "conditions")}
     growing |= {f"data/{name}/{ITEM}" for name in ("targets", "tokens", "samples")}
     options = {path: options for stage in stages().values() for path, options in outputs(stage).items()}
     persisting = {path for path, option in options.items() if option.get("persist")}

@@ -11,7 +11,7 @@ from pipelines._params import SECTIONS, Params, load_params
 def params(tmp_path: Path) -> Params:
     path = tmp_path / "params.yaml"
     path.write_text(
-        "recipe: smoke\nseed: 3\nrepresentations: [sdf]\n"
+        "recipe: smoke\nseed: 3\ntargets: [sdf]\nrepresentations: [sdf]\n"
         "sources: [{kind: procedural, num_objects: 5, seed: 1}]\n"
         "render_views: {num_views: 2, elevation_range: [0, 10]}\n"
         "generator: {sdf: {rate: 1e-4}}\n"

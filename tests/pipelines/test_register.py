@@ -23,6 +23,7 @@ from pipelines.register import read_figures
 PARAMS = """
 recipe: smoke
 seed: 5
+targets: [sdf]
 representations: [sdf]
 resources: {num_workers: 1, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
 encode_conditions: {}

@@ -19,6 +19,7 @@ from pipelines._stage import find_known_error, locked, read_resources, run, stag
 PARAMS = """
 recipe: smoke
 seed: 5
+targets: [sdf]
 representations: [sdf]
 resources: {num_workers: 2, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
 """

@@ -11,6 +11,7 @@ from ltm3d.rendering.cameras import (
     orbit_camera,
     orbit_distance,
     view_cameras,
+    view_lights,
 )
 
 
@@ -84,6 +85,40 @@ def test_without_fill_the_whole_frame_always_fits() -> None:
     assert np.array_equal(fit_cameras(loose := view_cameras(config, 3), frame, config=config), loose)
 
 
+def test_the_random_set_stands_beside_the_fixed_one() -> None:
+    alone, both = ViewConfig(num_views=3), ViewConfig(num_views=3, num_random_views=4)
+    cameras = view_cameras(both, (0, "a"))
+    assert cameras.shape == (7, 4, 4) and cameras.dtype == np.float32
+    assert np.array_equal(cameras[:3], view_cameras(alone, (0, "a")))
+    assert np.array_equal(cameras, view_cameras(both, (0, "a")))
+    assert not np.allclose(cameras[3:], view_cameras(both, (0, "b"))[3:])
+    more = view_cameras(ViewConfig(num_views=5, num_random_views=4), (0, "a"))
+    assert np.array_equal(more[5:], cameras[3:])  # whatever the fixed set is
+
+
+def test_the_random_set_is_uniform_on_its_band_of_the_sphere() -> None:
+    config = ViewConfig(num_views=1, num_random_views=2000, azimuth_range=(-60, 120), elevation_range=(-30, 90 - 1e-3))
+    cameras = view_cameras(config, "many")[1:]
+    azimuth, elevation = np.array([azimuth_elevation(camera) for camera in cameras]).T
+    assert -60 <= azimuth.min() < -55 and 115 < azimuth.max() <= 120 and azimuth.mean() == pytest.approx(30, abs=5)
+    height = cameras[:, 1, 2]  # y of a point on the unit sphere: by Archimedes uniform where the points are
+    assert height.min() >= -0.5 and height.max() <= 1 and elevation.min() < -28
+    expected = np.linspace(-0.5, 1, 2000)
+    assert np.abs(np.sort(height) - expected).max() < 1.5 * 0.04  # Kolmogorov-Smirnov: 0.043 at 0.1 %
+
+
+def test_lights_are_the_configs_own_until_a_range_is_given() -> None:
+    config = ViewConfig(num_views=2, num_random_views=1)
+    assert view_lights(config, 0).tolist() == [[config.sky, config.headlight]] * 3
+    varied = ViewConfig(num_views=200, num_random_views=200, light_range=(0.5, 1.5))
+    factors = view_lights(varied, 0) / [varied.sky, varied.headlight]
+    assert factors[0].tolist() == [1, 1]  # the canonical view stays comparable
+    assert factors.min() >= 0.5 and factors.max() <= 1.5 and factors.mean() == pytest.approx(1, abs=0.05)
+    assert abs(np.corrcoef(factors.T)[0, 1]) < 0.2
+    assert np.array_equal(view_lights(varied, 0), view_lights(varied, 0))
+    assert not np.array_equal(view_lights(varied, 0), view_lights(varied, 1))
+
+
 @pytest.mark.parametrize(
     "setting",
     [
@@ -93,6 +128,9 @@ def test_without_fill_the_whole_frame_always_fits() -> None:
         {"fill": 1.5},
         {"supersample": 0},
         {"sky": -1},
+        {"num_random_views": -1},
+        {"light_range": (1.2, 0.8)},
+        {"light_range": (0.5, 9)},
     ],
 )
 def test_settings_out_of_range_are_named(setting: dict) -> None:

@@ -5,7 +5,7 @@ from shapes import box, from_trimesh, inside_out, sphere, torus
 
 from ltm3d.geometry.base_color import linear_to_srgb
 from ltm3d.geometry.mesh import Mesh, face_cross
-from ltm3d.rendering.shading import corner_normals, diffuse_light, fast_linear_to_srgb
+from ltm3d.rendering.shading import albedo, corner_normals, diffuse_light, fast_linear_to_srgb, smoothing_groups
 
 
 def test_a_round_thing_is_smooth_and_a_box_stays_flat() -> None:
@@ -50,3 +50,15 @@ def test_light_comes_from_above_and_from_beside_the_camera() -> None:
 def test_the_table_follows_the_curve() -> None:
     light = np.linspace(0, 1.2, 1000).astype(np.float32)
     assert np.abs(fast_linear_to_srgb(light).astype(int) - linear_to_srgb(light)).max() <= 1
+
+
+def test_a_group_is_the_corners_that_share_a_normal() -> None:
+    group, normals = smoothing_groups(box())
+    assert group.shape == (12, 3) and normals.shape == (24, 3)  # three sides meet at each of eight corners
+    assert len(smoothing_groups(sphere())[1]) == len(sphere().vertices)
+
+
+def test_black_and_white_leave_room_for_shading() -> None:
+    colors = np.array([[0, 0, 0], [255, 255, 255], [188, 188, 188]])
+    black, white, middle = albedo(Mesh(np.eye(3), np.array([[0, 1, 2]]), colors))
+    assert 0 < black[0] < 0.05 and 0.8 < white[0] < 1 and middle[0] == pytest.approx((black + white)[0] / 2, abs=0.01)

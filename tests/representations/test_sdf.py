@@ -8,18 +8,19 @@ from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.schema import SDF_TARGETS
 
-CONFIG = SdfTargetConfig(num_surface=600, num_volume=500, num_near=1000)
+CONFIG = SdfTargetConfig(num_surface=600, num_sharp=300, num_volume=500, num_near=1000)
 EXTENTS = (1.2, 0.7, 0.4)
 
 
 def build(mesh: Mesh, seed: int = 0, config: SdfTargetConfig = CONFIG) -> dict[str, np.ndarray]:
-    return build_sdf_target(mesh, config=config, rng=np.random.default_rng(seed))
+    return build_sdf_target(mesh, config=config, rng=np.random.default_rng(seed))[0]
 
 
 def test_fields_are_those_of_the_schema() -> None:
     target = build(box(EXTENTS))
     assert {name: (array.shape, array.dtype.name) for name, array in target.items()} == {
         "surface": ((600, 6), "float16"),
+        "sharp": ((300, 6), "float16"),
         "volume": ((500, 4), "float16"),
         "near": ((1000, 4), "float16"),
     }
@@ -72,7 +73,7 @@ def test_same_seed_same_bytes_other_seed_other_points() -> None:
 
 def test_a_distance_at_hand_is_used_and_gives_the_same() -> None:
     mesh = sphere()
-    given = build_sdf_target(mesh, config=CONFIG, rng=np.random.default_rng(0), distance=SignedDistance(mesh))
+    given = build_sdf_target(mesh, config=CONFIG, rng=np.random.default_rng(0), distance=SignedDistance(mesh))[0]
     assert np.array_equal(given["near"], build(mesh)["near"])
 
 

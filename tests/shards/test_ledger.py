@@ -35,7 +35,10 @@ def test_the_table_names_reason_count_and_an_example(ledger):
 
 def test_it_is_written_sorted_and_comes_back(ledger, tmp_path):
     ledger.write(tmp_path)
-    rows = json.loads((tmp_path / "ledger.json").read_text())["assets"]
+    text = (tmp_path / "ledger.json").read_text()
+    assert text.count("\n") == len(ledger) + 2  # an asset a line
+    assert json.loads(text)["counts"] == ledger.counts()
+    rows = json.loads(text)["assets"]
     assert list(rows) == sorted(rows)
     assert rows["a-b"] == {"status": "rejected", "reason": "crash:SIGSEGV", "detail": ""}
     assert rows["a0"]["status"] == "ok"

@@ -5,7 +5,9 @@ import pytest
 from shard_folders import FIELDS, example_arrays, write_example
 
 from ltm3d.errors import DataError
-from ltm3d.shards.read import ShardSet, list_shards, read_shard
+from ltm3d.schema import Field
+from ltm3d.shards import read
+from ltm3d.shards.read import ShardSet, iter_shards, list_shards, read_shard
 from ltm3d.shards.write import write_shard
 
 
@@ -54,6 +56,13 @@ def test_shards_are_sorted_and_leftovers_are_no_shards(root):
     assert list_shards(root / "absent") == []
 
 
+def test_a_list_of_shards_holds_no_records_but_gives_them(root):
+    shard = list_shards(root)[0]
+    assert shard._records is None
+    assert shard.records == read_shard(root / "shard-00000").records
+    assert [shard.name for shard in iter_shards(root)] == ["shard-00000", "shard-00002"]
+
+
 def test_digest_follows_content(root):
     digest = read_shard(root / "shard-00000").digest
     write_example(root / "shard-00000", seed=1, prefix="a")
@@ -69,6 +78,17 @@ def test_a_set_keeps_the_callers_order(root):
     np.testing.assert_array_equal(shards.get("image", 1), example_arrays(seed=1)["image"][1])
     assert shards.record(0)["number"] == 2
     assert ShardSet(root).uids == ["a0", "a1", "a2", "b0", "b1", "b2"]
+
+
+def test_a_set_holds_few_memory_maps_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(read, "MAX_OPEN_SHARDS", 2)
+    for number in range(4):
+        write_example(tmp_path / f"shard-0000{number}", seed=number, prefix=f"s{number}-")
+    shards = ShardSet(tmp_path, [f"s{number}-2" for number in (0, 1, 2, 3, 0, 2)])
+    views = [shards.get("points", index) for index in range(len(shards))]
+    for number, view in zip((0, 1, 2, 3, 0, 2), views, strict=True):
+        np.testing.assert_array_equal(view, example_arrays(seed=number)["points"][2])
+    assert [bool(shard._opened) for shard in shards.shards] == [True, False, True, False]
 
 
 def test_missing_things_are_one_clear_line(root, tmp_path):
@@ -103,3 +123,15 @@ def test_a_shard_without_assets_can_be_read(tmp_path):
     write_shard(folder, fields=FIELDS, arrays=empty, uids=[], records=[], rejects=[], key="k")
     shard = read_shard(folder)
     assert len(shard["points"]) == len(shard["image"]) == len(shard["score"]) == 0
+
+
+def test_slices_are_the_same_without_read_ahead(tmp_path):
+    values = np.arange(60_000, dtype=np.float32).reshape(2, -1)
+    field = Field(name="value", dtype="float32", shape=("N",), unit="")
+    write_shard(
+        tmp_path / "shard-00000", fields=[field], arrays={"value": list(values)}, uids=["a", "b"], records=[{}, {}],
+        rejects=[], key="k",
+    )  # fmt: skip
+    shards = ShardSet(tmp_path, ["b"]).expect_slices()
+    np.testing.assert_array_equal(shards.get("value", 0)[100:200], values[1, 100:200])
+    assert all(shard.reads_slices for shard in shards.shards)

@@ -7,7 +7,7 @@ import pytest
 from shard_folders import FIELDS, example_arrays, write_example
 
 from ltm3d.shards import write
-from ltm3d.shards.plan import is_committed
+from ltm3d.shards.read import committed_shard
 from ltm3d.shards.write import Reject, remove_leftovers, write_shard
 
 
@@ -89,7 +89,7 @@ def test_a_failed_write_leaves_the_old_shard_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(write.os, "fsync", no_space)
     with pytest.raises(OSError, match="No space"):
         write_example(folder, key="new")
-    assert is_committed(folder, "old")
+    assert committed_shard(folder, "old") is not None
     assert [path.name for path in tmp_path.iterdir()] == ["shard-00000"]
 
 
@@ -98,7 +98,7 @@ def test_a_new_key_replaces_a_shard_and_its_old_files(tmp_path):
     write_example(folder, key="old")
     (folder / "extra.npy").write_bytes(b"")
     write_example(folder, key="new", num_assets=1)
-    assert is_committed(folder, "new") and not is_committed(folder, "old")
+    assert committed_shard(folder, "new") is not None and committed_shard(folder, "old") is None
     assert not (folder / "extra.npy").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["shard-00000"]
 
@@ -113,7 +113,7 @@ def test_a_damaged_shard_is_not_committed(tmp_path, damage):
         (folder / "points.offsets.npy").unlink()
     elif damage == "garble":
         (folder / "shard.json").write_text("{")
-    assert is_committed(folder, "k") == (damage == "none")
+    assert (committed_shard(folder, "k") is not None) == (damage == "none")
 
 
 def test_leftovers_are_removed_and_a_users_files_are_not(tmp_path):

@@ -17,6 +17,7 @@ from ltm3d.shards.write import Reject
 from ltm3d.transforms.isolation import run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
+SPIN_S = 0.2
 FIELDS = (Field(name="value", dtype="int64", shape=(), unit="number in the uid"),)
 
 
@@ -38,6 +39,18 @@ def number(uid: str) -> int:
 def note_and_square(folder: Path, job: ShardJob) -> ShardResult:
     (folder / f"{job.name}-{time.monotonic_ns()}").touch()
     return squares(job)
+
+
+def spin_and_square(job: ShardJob) -> ShardResult:
+    """Use the processor for a while in the isolated child."""
+    run_isolated(spin, SPIN_S, timeout_s=60, memory_mb=256)
+    return squares(job)
+
+
+def spin(seconds: float) -> None:
+    start = time.process_time()
+    while time.process_time() < start + seconds:
+        pass
 
 
 def kill_worker(folder: Path, victim: str, times: int, job: ShardJob) -> ShardResult:

@@ -12,7 +12,7 @@ from ltm3d.transforms.build_targets import SdfTargetsConfig, build_targets_shard
 from ltm3d.transforms.isolation import stop_children
 from ltm3d.transforms.jobs import ShardJob
 
-CONFIG = SdfTargetsConfig(points=SdfTargetConfig(num_surface=256, num_volume=128, num_near=512))
+CONFIG = SdfTargetsConfig(target=SdfTargetConfig(num_surface=256, num_sharp=64, num_volume=128, num_near=512))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +68,7 @@ def test_targets_depend_on_seed_and_uid_and_not_on_the_company(job):
 
 
 def test_unknown_representation_lists_the_known():
-    with pytest.raises(ConfigError, match="'voxels' is no representation; one of sdf"):
+    with pytest.raises(ConfigError, match="'voxels' is no representation; one of sdf, point_cloud, mesh, gaussians"):
         target_kind("voxels")
 
 

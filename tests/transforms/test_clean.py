@@ -1,10 +1,13 @@
+import hostile_loader
 import numpy as np
 import pytest
+from dirty_files import DIRTY
 from mesh_files import box, glb, grid, record, write_raw
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.loading import LoadLimits
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.transforms import clean as clean_module
 from ltm3d.transforms.clean import CleanConfig, clean_shard
 from ltm3d.transforms.isolation import ChildLimits, stop_children
 from ltm3d.transforms.jobs import ShardJob
@@ -102,3 +105,37 @@ def test_real_assets_of_both_makes(shared_data, tmp_path):
     assert list(result.uids) == ["glb", "obj"], result.rejects
     for vertices in result.arrays["vertices"]:
         assert np.ptp(vertices, axis=0).max() == pytest.approx(1.9, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def dirty_result(tmp_path_factory):
+    """One shard with a good neighbour before and after each broken file."""
+    files = {}
+    for number, (name, (content, _)) in enumerate(DIRTY.items()):
+        files[f"{number:03}-good"] = glb(box((3 + number, 2, 1)))
+        files[f"{number:03}-{name}"] = content
+    folder = tmp_path_factory.mktemp("raw") / "shard-00000"
+    write_raw(folder, files)
+    job = ShardJob(name=folder.name, uids=tuple(files), inputs=(folder,), key="k")
+    limits = LoadLimits(max_faces=2_000, max_pixels=10**6)
+    config = CleanConfig(limits=limits, child=ChildLimits(timeout_s=15, memory_mb=1024))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clean_module, "clean_file", hostile_loader.clean_file)
+        return clean_shard(job, config=config)
+
+
+def test_neighbours_of_broken_files_are_kept(dirty_result):
+    assert [uid for uid in dirty_result.uids if uid.endswith("-good")] == [f"{n:03}-good" for n in range(len(DIRTY))]
+
+
+@pytest.mark.parametrize("name", DIRTY)
+def test_a_broken_file_has_its_typed_reason(dirty_result, name: str):
+    reason = DIRTY[name][1]
+    uid = f"{list(DIRTY).index(name):03}-{name}"
+    found = {reject.uid: reject for reject in dirty_result.rejects}
+    if reason is None:
+        assert uid in dirty_result.uids
+        return
+    assert uid in found, "it was kept"
+    assert found[uid].reason == reason, found[uid].detail
+    assert found[uid].detail

@@ -1,4 +1,5 @@
 import functools
+import importlib
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from shard_jobs import FIELDS, number
 from ltm3d.errors import DataError
 from ltm3d.shards.ledger import read_ledger
 from ltm3d.shards.plan import shard_name
+from ltm3d.shards.rates import read_rates
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.transforms.mapping import ShardJob, map_shards, map_shards_with_model, plan_jobs
 
@@ -74,6 +76,32 @@ def test_a_second_run_does_nothing_and_a_new_asset_does_one_shard(ray_local, tmp
     assert len(list(notes.iterdir())) == 5
     assert "n-40" in {uid for shard in list_shards(out) for uid in shard.uids}
     assert run(jobs_of(version=2), transform, out).num_tasks == 4
+
+
+def test_workers_note_what_shards_took_beside_the_stage_and_not_in_the_shard(ray_local, tmp_path):
+    (tmp_path / "runs" / "squares").mkdir(parents=True)
+    run(jobs_of(), shard_jobs.spin_and_square, tmp_path / "squares")
+    run(jobs_of(), shard_jobs.squares, tmp_path / "elsewhere" / "data" / "squares")
+    assert files_of(tmp_path / "squares") == files_of(tmp_path / "elsewhere" / "data" / "squares")
+    rates = read_rates(tmp_path)["squares"]
+    assert (rates.num_assets, rates.num_kept) == (20, 19)
+    shards = [path for path in (tmp_path / "squares").rglob("*") if path.is_file() and path.name != "ledger.json"]
+    assert rates.num_bytes == sum(path.stat().st_size for path in shards)
+    assert rates.cpu_seconds > 4 * shard_jobs.SPIN_S - 0.2  # in a child that lives on; the clock ticks at 0.01 s
+    run(jobs_of([*UIDS, "n-40"]), shard_jobs.squares, tmp_path / "squares")
+    assert read_rates(tmp_path)["squares"].num_assets == 21
+
+
+def test_the_simulation_of_scale_runs_and_counts_every_asset(ray_local, tmp_path):
+    scale = importlib.import_module("benchmarks.preprocess.scale")
+    first, ledgers = scale.simulate(tmp_path, num_assets=300, num_shards=6, num_workers=2)
+    assert [ledger.num_tasks for ledger in ledgers] == [6, 6]
+    assert set(read_rates(tmp_path)) == {"clean_meshes", "build_targets@stub"}
+    before = files_of(tmp_path)
+    resumed, ledgers = scale.simulate(tmp_path, num_assets=300, num_shards=6, num_workers=2)
+    assert [ledger.num_tasks for ledger in ledgers] == [0, 0]
+    assert files_of(tmp_path) == before
+    assert first.rows.keys() == resumed.rows.keys()
 
 
 def test_stale_shards_go_and_nothing_else(ray_local, tmp_path):

@@ -42,6 +42,20 @@ def test_duplicates_are_linked_across_marks_and_the_first_uid_is_kept():
     assets = [("d", ("h1", "s9")), ("b", ("h1", "s2")), ("c", ("h3", "s9")), ("a", ("h4", "s4")), ("e", ("s4", "h4"))]
     assert find_duplicates(assets) == {"c": "b", "d": "b"}
     assert find_duplicates(assets[::-1]) == {"c": "b", "d": "b"}
+    assert find_duplicates([]) == {}
+
+
+def test_duplicates_are_those_of_a_plain_search():
+    rng = np.random.default_rng(0)
+    assets = [(f"u{i:03d}", (f"h{rng.integers(200)}", f"s{rng.integers(200)}")) for i in range(150)]
+    groups = [{uid} for uid, _ in assets]
+    for one, marks in assets:
+        for other, others in assets:
+            if any(a == b for a, b in zip(marks, others, strict=True)):
+                joined = set().union(*(group for group in groups if one in group or other in group))
+                groups = [group for group in groups if not group & joined] + [joined]
+    expected = {uid: min(group) for group in groups for uid in group if uid != min(group)}
+    assert expected and find_duplicates(rng.permutation(np.array(assets, dtype=object)).tolist()) == expected
 
 
 def test_split_is_official_or_a_hash_of_the_uid():

@@ -1,0 +1,1 @@
+"""3D Gaussians: record, files, rasterisers and fitting to pictures."""

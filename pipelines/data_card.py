@@ -1,0 +1,62 @@
+"""What is in the data set, and what was turned away: data/card, and MLflow."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from ltm3d.serving.data_card import describe, write_data_card
+from ltm3d.shards.index import read_index
+from ltm3d.shards.ledger import read_ledger
+from ltm3d.shards.read import ShardSet, list_shards
+from pipelines import _stage
+from pipelines._planning import available
+
+PICTURES_PER_CATEGORY = 8
+MAX_CATEGORIES = 24
+
+
+def main() -> None:
+    """Count, summarise, show some of each of the larger categories."""
+    with _stage.stage("data_card", minutes="10 seconds", disk="2 MB") as stage:
+        entries = read_index(stage.data / "meshes")
+        targets = stage.params.targets
+        folders = [stage.data / name for name in ("raw", "meshes", "views", *(f"targets/{name}" for name in targets))]
+        card = describe(
+            entries,
+            [read_ledger(folder) for folder in folders],
+            {
+                name: (r for shard in list_shards(stage.data / "targets" / name) for r in shard.records)
+                for name in targets
+            },
+        )
+        shown = defaultdict(list)
+        for entry in available(stage.data, "views"):
+            if entry.category in list(card["categories"])[:MAX_CATEGORIES] or not entry.category:
+                shown[entry.category or "unknown"].append(entry.uid)
+        uids = {category: uids[:PICTURES_PER_CATEGORY] for category, uids in shown.items()}
+        views = ShardSet(stage.data / "views", [uid for group in uids.values() for uid in group])
+        pictures = {uid: np.asarray(views.get("images", place)[0]) for place, uid in enumerate(views)}
+        output = stage.data / "card"
+        write_data_card(
+            output,
+            card,
+            title=f"Data card: {stage.params.recipe}",
+            thumbnails={category: [(uid, pictures[uid]) for uid in group] for category, group in uids.items()},
+            attributions=(record for shard in list_shards(stage.data / "meshes") for record in shard.records),
+        )
+        stage.tracker.log_artifact(output)
+        stage.tracker.log_metrics(
+            {
+                "num_assets": card["num_assets"],
+                "watertight_fraction": card["watertight"].get("watertight", 0) / card["num_assets"],
+                **{
+                    f"{name}/{fact}": summary["p50"]
+                    for name, facts in card["targets"].items()
+                    for fact, summary in facts.items()
+                },
+            }
+        )
+
+
+if __name__ == "__main__":
+    _stage.run(main)

@@ -1,0 +1,26 @@
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def described(checkout, data_log):
+    """The shared checkout with its data card; left as it was found."""
+    checkout.run("data_card")
+    yield checkout
+    shutil.rmtree(checkout.data / "card")
+
+
+def test_the_card_counts_what_the_stages_made(described) -> None:
+    card = json.loads((described.data / "card" / "card.json").read_text())
+    ledger = json.loads((described.data / "meshes" / "ledger.json").read_text())
+    assert card["num_assets"] == ledger["counts"]["ok"] == sum(card["splits"].values())
+    assert set(card["stages"]) == {"download", "clean_meshes", "render_views", "build_targets@sdf"}
+    assert card["sources"] == {"procedural": card["num_assets"]}
+    facts = card["targets"]["sdf"]
+    assert set(facts) == {"inside_fraction", "num_sharp_edges", "sharp_length", "sign_disagreement"}
+    assert 0 < facts["inside_fraction"]["p50"] < 0.5 and facts["sign_disagreement"]["p50"] < 0.05
+    page = (described.data / "card" / "index.html").read_text()
+    assert page.count("data:image/png;base64,") >= 7
+    assert len((described.data / "card" / "attribution.csv").read_text().splitlines()) >= card["num_assets"] + 1
