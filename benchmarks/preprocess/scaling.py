@@ -25,18 +25,18 @@ from ltm3d.shards.rates import read_rates
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "scaling.json"
 SHARED = ROOT.parent / "shared" / "data"
-ROUNDS = 3
+ROUNDS = 2
 PARAMS: dict[str, Any] = {
     "recipe": "bench",
     "overrides": [],
     "seed": 0,
     "targets": ["sdf"],
     "representations": ["sdf"],
-    "sources": [{"kind": "objaverse", "root": str(SHARED / "objaverse"), "limit": 96}],
+    "sources": [{"kind": "objaverse", "root": str(SHARED / "objaverse"), "limit": 48}],
     "download": {"num_shards": 24},
     "clean_meshes": {},
     "render_views": {"views": {"num_views": 4, "resolution": 128}},
-    "build_targets": {"sdf": {"target": {"num_volume": 100_000, "num_near": 100_000}}},
+    "build_targets": {"sdf": {"target": {"num_volume": 50_000, "num_near": 50_000}}},
 }
 
 
