@@ -7,7 +7,7 @@ import numpy as np
 from ltm3d.serving.data_card import describe, write_data_card
 from ltm3d.shards.index import read_index
 from ltm3d.shards.ledger import read_ledger
-from ltm3d.shards.read import ShardSet, list_shards
+from ltm3d.shards.read import ShardSet, iter_shards
 from pipelines import _stage
 from pipelines._planning import available
 
@@ -25,7 +25,7 @@ def main() -> None:
             entries,
             [read_ledger(folder) for folder in folders],
             {
-                name: (r for shard in list_shards(stage.data / "targets" / name) for r in shard.records)
+                name: (r for shard in iter_shards(stage.data / "targets" / name) for r in shard.records)
                 for name in targets
             },
         )
@@ -42,7 +42,7 @@ def main() -> None:
             card,
             title=f"Data card: {stage.params.recipe}",
             thumbnails={category: [(uid, pictures[uid]) for uid in group] for category, group in uids.items()},
-            attributions=(record for shard in list_shards(stage.data / "meshes") for record in shard.records),
+            attributions=(record for shard in iter_shards(stage.data / "meshes") for record in shard.records),
         )
         stage.tracker.log_artifact(output)
         stage.tracker.log_metrics(

@@ -72,11 +72,30 @@ def position_ids(mesh: Mesh) -> np.ndarray:
     return ids.reshape(-1)
 
 
-def edge_balance(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each edge between two positions how many faces use it, and how many more run it up than down."""
+def corner_edges(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for the edge that starts at each corner [3F] its two ends by position, and a number for the edge."""
     faces = position_ids(mesh)[mesh.faces]
     tail, head = faces.reshape(-1), faces[:, [1, 2, 0]].reshape(-1)
-    key = np.minimum(tail, head) * len(mesh.vertices) + np.maximum(tail, head)
+    return tail, head, np.minimum(tail, head) * (int(faces.max(initial=0)) + 1) + np.maximum(tail, head)
+
+
+def corner_pairs(edges: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pairs of corners with one edge, neighbours in the mesh's order, and the cosine of their faces' normals.
+
+    Args:
+        edges: numbers of `corner_edges` [3F].
+        normals: unit normals of the faces [F, 3].
+    """
+    order = np.argsort(edges, kind="stable")
+    first, second = order[:-1], order[1:]
+    shared = edges[first] == edges[second]
+    first, second = first[shared], second[shared]
+    return first, second, np.einsum("ex,ex->e", normals[first // 3], normals[second // 3])
+
+
+def edge_balance(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each edge between two positions how many faces use it, and how many more run it up than down."""
+    tail, head, key = corner_edges(mesh)
     _, edge = np.unique(key, return_inverse=True)
     edge = edge.reshape(-1)
     return np.bincount(edge), np.bincount(edge, weights=np.sign(head - tail)).astype(np.int64)

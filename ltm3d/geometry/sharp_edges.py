@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltm3d.geometry.mesh import Mesh, face_cross, position_ids
+from ltm3d.geometry.mesh import Mesh, corner_edges, corner_pairs, face_cross
 from ltm3d.geometry.sampling import SurfaceSamples, surface_colors
 
 MIN_ANGLE = 30.0  # degrees
@@ -38,14 +38,10 @@ def find_sharp_edges(mesh: Mesh, *, min_angle: float = MIN_ANGLE) -> SharpEdges:
     """
     cross = face_cross(mesh)
     normals = cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-30)
-    places = position_ids(mesh)[mesh.faces]
-    tail, head = places.reshape(-1), places[:, [1, 2, 0]].reshape(-1)
-    key = np.minimum(tail, head) * (int(places.max(initial=0)) + 1) + np.maximum(tail, head)
-    order = np.argsort(key, kind="stable")
-    first, second = order[:-1], order[1:]
-    cosine = np.einsum("ex,ex->e", normals[first // 3], normals[second // 3])
+    tail, _, key = corner_edges(mesh)
+    first, second, cosine = corner_pairs(key, normals)
     cosine = np.where(tail[first] == tail[second], -cosine, cosine)  # run the same way: one of the two is turned over
-    sharp = (key[first] == key[second]) & (cosine < np.cos(np.radians(min_angle))) & (cosine > _FOLDED)
+    sharp = (cosine < np.cos(np.radians(min_angle))) & (cosine > _FOLDED)
     first, second, cosine = first[sharp], second[sharp], cosine[sharp]
     sharpest = np.lexsort((cosine, key[first]))
     _, keep = np.unique(key[first][sharpest], return_index=True)

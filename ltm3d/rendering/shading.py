@@ -5,7 +5,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ltm3d.geometry.base_color import linear_to_srgb, srgb_to_linear
-from ltm3d.geometry.mesh import Mesh, face_cross, position_ids
+from ltm3d.geometry.mesh import Mesh, corner_edges, corner_pairs, face_cross
 
 CREASE_COSINE = 0.77  # edges sharper than 40 degrees stay sharp
 GREY = 190  # of a mesh without colours, sRGB
@@ -35,16 +35,12 @@ def smoothing_groups(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     """
     cross = face_cross(mesh)
     normals = cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-30)
-    faces = position_ids(mesh)[mesh.faces]  # whatever the seams of colour
-    num_corners = faces.size
+    tail, _, key = corner_edges(mesh)  # by position, whatever the seams of colour
+    num_corners = len(key)
     start = np.arange(num_corners).reshape(-1, 3)  # corner index [F, 3]; edge k runs from corner k to corner k + 1
     end = start[:, [1, 2, 0]]
-    tail, head = faces.reshape(-1), faces[:, [1, 2, 0]].reshape(-1)
-    key = np.minimum(tail, head) * (int(faces.max(initial=0)) + 1) + np.maximum(tail, head)
-    order = np.argsort(key, kind="stable")
-    first, second = order[:-1], order[1:]
-    cosine = np.einsum("ex,ex->e", normals[first // 3], normals[second // 3])
-    joined = (key[first] == key[second]) & (cosine > CREASE_COSINE)
+    first, second, cosine = corner_pairs(key, normals)
+    joined = cosine > CREASE_COSINE
     first, second = first[joined], second[joined]
     begin, finish = start.reshape(-1), end.reshape(-1)
     same = tail[first] == tail[second]  # both faces run the edge the same way only where their winding differs

@@ -95,8 +95,9 @@ def clean_file(
     mesh, frame = normalize(clean_mesh(load_mesh(path, limits=limits, root=root)), up=up, front=front)
     signature = geometry_signature(mesh)
     facts: dict[str, Any] = {}
-    if remesh is not None and not is_watertight(mesh):
-        mesh, shrunk = normalize(remesh_watertight(mesh, remesh))
+    wrapped = mesh if remesh is None else remesh_watertight(mesh, remesh)
+    if remesh is not None and wrapped is not mesh:
+        mesh, shrunk = normalize(wrapped)
         frame = frame.then(shrunk)
         facts = {"remesh_resolution": remesh.resolution, "remesh_epsilon": remesh.offset}
     facts |= {
