@@ -76,9 +76,10 @@ def pick_meshes(folder: Path) -> list[Path]:
         if len(counted) >= 6 * NUM_MESHES:
             break
     counted.sort()
-    faces = np.log([count for count, _ in counted])
-    wanted = np.linspace(faces[0], faces[-1], NUM_MESHES)
-    return [counted[index][1] for index in dict.fromkeys(int(np.abs(faces - w).argmin()) for w in wanted)]
+    chosen = []
+    for wanted in np.linspace(np.log(counted[0][0]), np.log(counted[-1][0]), NUM_MESHES):
+        chosen.append(counted.pop(int(np.abs(np.log([count for count, _ in counted]) - wanted).argmin())))
+    return [path for _, path in sorted(chosen)]
 
 
 def measure(path: Path) -> dict[str, Any]:
@@ -88,9 +89,13 @@ def measure(path: Path) -> dict[str, Any]:
     import trimesh
 
     from ltm3d.geometry.loading import LoadLimits
+    from ltm3d.geometry.mesh import Mesh
+    from ltm3d.geometry.signed_distance import SignedDistance
     from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
     from ltm3d.transforms.clean import clean_file
 
+    tetrahedron = Mesh(vertices=np.eye(4, 3), faces=np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]))
+    SignedDistance(tetrahedron)(np.zeros((1, 3)))  # reads the compiled code, which belongs to the imports
     config = SdfTargetConfig(
         num_surface=65_536, num_sharp=65_536, num_volume=NUM_QUERIES // 2, num_near=NUM_QUERIES // 2
     )

@@ -30,7 +30,7 @@ LIBRARIES = {
     "safetensors": "safetensors",
     "trimesh": "trimesh",
     "open3d": "open3d",
-    "libigl": "igl",
+    "numba": "numba",
     "pykdtree": "pykdtree.kdtree",
     "scikit-image": "skimage.measure",
     "transformers": "transformers",

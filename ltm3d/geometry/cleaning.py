@@ -9,7 +9,6 @@ from scipy.spatial import cKDTree
 
 from ltm3d.errors import AssetError
 from ltm3d.geometry.mesh import Mesh, face_areas, position_ids
-from ltm3d.geometry.normalize import normalize
 
 WELD_TOLERANCE = 1e-6  # of the longest side
 _SIGNATURE_STEPS = 1024  # along the longest side
@@ -43,15 +42,17 @@ def clean_mesh(mesh: Mesh) -> Mesh:
 
 
 def geometry_signature(mesh: Mesh) -> str:
-    """Return a hash that depends on the normalised surface, not on the order, colours or winding of its parts.
+    """Return a hash of a cleaned, normalised surface that no order, colour or winding of its parts changes.
 
     Corners are rounded to a 1,024th of the longest side, so a copy written with fewer digits has, as a rule, the same.
     """
-    normalized, _ = normalize(clean_mesh(mesh))
-    cells = np.rint((normalized.vertices.astype(np.float64) + 1) * (_SIGNATURE_STEPS / 2)).astype(np.int64)
+    cells = np.rint((mesh.vertices.astype(np.float64) + 1) * (_SIGNATURE_STEPS / 2)).astype(np.int64)
     codes = (cells[:, 0] * 2048 + cells[:, 1]) * 2048 + cells[:, 2]
-    triangles = np.unique(np.sort(codes[normalized.faces], axis=1), axis=0)
-    return hashlib.sha256(triangles.astype("<i8").tobytes()).hexdigest()
+    a, b, c = np.sort(codes[mesh.faces], axis=1).T
+    order = np.lexsort((c, b, a))
+    triangles = np.stack([a, b, c], axis=1)[order]
+    once = np.concatenate([[True], (triangles[1:] != triangles[:-1]).any(axis=1)])
+    return hashlib.sha256(triangles[once].astype("<i8").tobytes()).hexdigest()
 
 
 def _first_of_cluster(points: np.ndarray, tolerance: float) -> np.ndarray:

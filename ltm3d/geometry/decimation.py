@@ -5,8 +5,8 @@ import numpy as np
 from ltm3d.errors import AssetError
 from ltm3d.geometry.cleaning import clean_mesh
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.raycasting import RayScene
 from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.triangle_tree import TriangleTree
 
 _NUM_PROBES = 10_000  # points of each surface that are measured against the other
 _BOUNDARY_WEIGHT = 10.0  # how dearly an open border is kept
@@ -44,7 +44,7 @@ def surface_deviation(first: Mesh, second: Mesh, rng: np.random.Generator) -> fl
 
 def _one_sided(source: Mesh, target: Mesh, rng: np.random.Generator) -> float:
     points = np.concatenate([sample_surface(source, _NUM_PROBES, rng).points, source.vertices])
-    return float(np.linalg.norm(RayScene(target).closest_points(points)[0] - points, axis=1).max())
+    return float(np.linalg.norm(TriangleTree(target).closest_points(points)[0] - points, axis=1).max())
 
 
 def _collapse_edges(mesh: Mesh, max_faces: int) -> Mesh:

@@ -68,8 +68,13 @@ def concatenate(meshes: list[Mesh]) -> Mesh:
 
 def position_ids(mesh: Mesh) -> np.ndarray:
     """Return a number for each vertex [N], equal where positions are equal to the last bit."""
-    _, ids = np.unique(mesh.vertices + np.float32(0), axis=0, return_inverse=True)  # + 0: one zero only
-    return ids.reshape(-1)
+    bits = (mesh.vertices + np.float32(0)).view(np.uint32).astype(np.uint64)  # + 0: one zero only
+    start = bits[:, 0] << np.uint64(32) | bits[:, 1]
+    order = np.lexsort((bits[:, 2], start))
+    differs = (np.diff(start[order]) != 0) | (np.diff(bits[order, 2]) != 0)
+    ids = np.empty(len(bits), np.int64)
+    ids[order] = np.concatenate([[0], np.cumsum(differs)])[: len(bits)]
+    return ids
 
 
 def corner_edges(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
+from ltm3d.compilation import compiled
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.raycasting import RayScene
 
-BAND, OUTSIDE, ENCLOSED = 0, 1, 2
+BAND, OUTSIDE, ENCLOSED, WOUND = 0, 1, 2, 3
 _PADDING = 3  # free voxels around the mesh
 _SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_mark`)
 _STEPS = 48  # voxels that a ray may run to find a free one
+_CHUNK = 32_768  # points that look around at once: bounds the memory
 
 
 class FloodFill:
@@ -36,10 +38,24 @@ class FloodFill:
         self.labels[regions == regions[0, 0, 0]] = OUTSIDE  # the padding is one region
         self._scene = scene
 
+    def shore(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outside voxels that touch the band: places in `labels` [R, 3], and centres float32 [R, 3].
+
+        What is seen first out of the band is one of them, or enclosed.
+        """
+        grown = self.labels == BAND
+        for axis in range(3):
+            spread = grown.copy()
+            np.moveaxis(spread, axis, 0)[1:] |= np.moveaxis(grown, axis, 0)[:-1]
+            np.moveaxis(spread, axis, 0)[:-1] |= np.moveaxis(grown, axis, 0)[1:]
+            grown = spread
+        places = np.argwhere(grown & (self.labels == OUTSIDE))
+        return places, self.origin + (places.astype(np.float32) + np.float32(0.5)) * np.float32(self.voxel)
+
     def lookup(self, points: np.ndarray) -> np.ndarray:
-        """Return the label uint8 of the voxel of each of the points [..., 3]."""
-        cells = np.floor((points - self.origin) / np.float32(self.voxel)).astype(np.int64)
-        np.clip(cells, 0, np.array(self.labels.shape) - 1, out=cells)  # the border is padding, which is outside
+        """Return the label uint8 of the voxel of each of the points [Q, 3]."""
+        cells = ((points - self.origin) * np.float32(1 / self.voxel)).astype(np.int32)  # below 0: padding all the same
+        np.clip(cells, 0, np.array(self.labels.shape, np.int32) - 1, out=cells)  # the border is padding, outside
         _, rows, columns = self.labels.shape
         return self.labels.reshape(-1)[(cells[..., 0] * rows + cells[..., 1]) * columns + cells[..., 2]]
 
@@ -53,36 +69,60 @@ class FloodFill:
         """
         labels = self.lookup(points)
         band = np.flatnonzero(labels == BAND)
-        if len(band):
-            labels[band] = self._look(points[band], away[band][:, None], stride=0.5, steps=8)[:, 0]
-        band = np.flatnonzero(labels == BAND)
-        if len(band):
-            directions = np.broadcast_to(_DIRECTIONS, (len(band), *_DIRECTIONS.shape))
-            seen = self._look(points[band], directions, stride=1.0, steps=_STEPS)
-            outside, enclosed = (seen == OUTSIDE).sum(axis=1), (seen == ENCLOSED).sum(axis=1)
-            vote = np.where(outside >= enclosed, OUTSIDE, ENCLOSED)
-            labels[band] = np.where(outside + enclosed > 0, vote, BAND)
+        labels[band] = self._look(points[band], away[band, None], stride=0.5, steps=8)[:, 0]
+        band = band[labels[band] == BAND]
+        for start in range(0, len(band), _CHUNK):
+            chunk = band[start : start + _CHUNK]
+            seen = self._look(points[chunk], _DIRECTIONS[None], stride=1.0, steps=_STEPS)
+            votes = np.stack([(seen == label).sum(axis=1) for label in (OUTSIDE, ENCLOSED, WOUND)], axis=1)
+            vote = np.where(votes[:, 0] >= votes[:, 1:].sum(axis=1), OUTSIDE, 1 + votes.argmax(axis=1))
+            labels[chunk] = np.where(votes.any(axis=1), vote, BAND)
         return labels
 
     def _look(self, points: np.ndarray, directions: np.ndarray, *, stride: float, steps: int) -> np.ndarray:
-        """Return the label of the first free voxel on each ray before it meets the surface, or BAND; [Q, D].
+        """Return the label of the first free voxel on each ray, BAND where the surface hides it; uint8 [Q, D].
 
         Args:
+            directions: unit length [Q or 1, D, 3].
             stride: voxels between two places where a ray is looked at.
         """
-        clear = self._scene.cast(points[:, None], directions).distance
-        labels = np.zeros(clear.shape, np.uint8)
-        query, ray = np.nonzero(clear > stride * self.voxel)
-        length, along, start = clear[query, ray], directions[query, ray], points[query]
-        for step in range(1, steps + 1):
-            reach = np.float32(step * stride * self.voxel)
-            found = self.lookup(start + reach * along)
-            labels[query, ray] = found
-            going = (found == BAND) & (length > reach + np.float32(stride * self.voxel))
-            query, ray, length, along, start = (part[going] for part in (query, ray, length, along, start))
-            if not len(query):
-                break
+        shape = (len(points), directions.shape[1])
+        labels, reach = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+        _march(points, directions, self.labels, self.origin, np.float32(self.voxel), stride, steps, labels, reach)
+        query, ray = np.nonzero(labels)
+        ways = np.broadcast_to(directions, (*shape, 3))[query, ray] * reach[query, ray, None]
+        labels[query, ray] *= ~self._scene.is_blocked(points[query], ways)
         return labels
+
+
+@compiled()
+def _march(
+    points: np.ndarray,
+    directions: np.ndarray,
+    grid: np.ndarray,
+    origin: np.ndarray,
+    voxel: float,
+    stride: float,
+    steps: int,
+    labels: np.ndarray,
+    reach: np.ndarray,
+) -> None:
+    """Write the label of the first free voxel on each ray [Q, D] and the way to it; see `FloodFill._look`."""
+    for query in range(len(points)):
+        x = (points[query, 0] - origin[0]) / voxel
+        y = (points[query, 1] - origin[1]) / voxel
+        z = (points[query, 2] - origin[2]) / voxel
+        row = query if len(directions) > 1 else 0
+        for ray in range(directions.shape[1]):
+            dx, dy, dz = directions[row, ray, 0], directions[row, ray, 1], directions[row, ray, 2]
+            for step in range(1, steps + 1):
+                way = step * stride
+                i = min(max(int(x + way * dx), 0), grid.shape[0] - 1)
+                j = min(max(int(y + way * dy), 0), grid.shape[1] - 1)
+                k = min(max(int(z + way * dz), 0), grid.shape[2] - 1)
+                if grid[i, j, k]:
+                    labels[query, ray], reach[query, ray] = grid[i, j, k], way * voxel
+                    break
 
 
 def _band(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -1,25 +1,29 @@
 """Signed distance to any mesh, whatever its winding, holes and overlaps.
 
 Size: the true distance to the original triangles. Sign: inside = enclosed by the flood fill, or wound around
-(|generalised winding number| > 0.5, Jacobson et al. 2013; fast evaluation by Barill et al. 2018).
+(|generalised winding number| > 0.5, Jacobson et al. 2013).
 """
 
-import os
 from functools import cached_property
 
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh, has_no_boundary
-from ltm3d.geometry.occupancy import BAND, ENCLOSED, FloodFill
-from ltm3d.geometry.raycasting import RayScene, split_slivers
+from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, WOUND, FloodFill
+from ltm3d.geometry.raycasting import RayScene
+from ltm3d.geometry.triangle_tree import TriangleTree
 
 FLOOD_RESOLUTION = 96
 _NUM_PROBES = 4096
-_CHUNK = 65_536  # points at once: bounds the memory
+_SURELY_NOT_WOUND = 0.4  # at the shore, so that 0.5 is not reached beyond
 
 
 class SignedDistance:
     """A mesh ready for distance queries; negative inside. Everything is deterministic and runs on one thread.
+
+    A winding number is harmonic off the surface, so it is largest where the open outside begins: the flood's shore.
+    There it is asked for once a voxel, and what lies in the band takes the answer of the voxel it sees. It is asked
+    for point by point only where nothing is seen, and in the open where the shore does not rule out that it is large.
 
     Args:
         mesh: welded by position, at least one face.
@@ -28,30 +32,33 @@ class SignedDistance:
 
     def __init__(self, mesh: Mesh, *, flood_resolution: int = FLOOD_RESOLUTION) -> None:
         self._mesh = mesh
-        self._scene = RayScene(split_slivers(mesh))
-        self._flood = FloodFill(mesh, self._scene, resolution=flood_resolution)
-        self._is_closed = has_no_boundary(mesh)
+        self._tree = TriangleTree(mesh)
+        self._flood = FloodFill(mesh, RayScene(mesh), resolution=flood_resolution)
+        self._open_is_outside = True
+        if not has_no_boundary(mesh):  # without boundary it winds 0 times around all that is joined to the far field
+            places, centres = self._flood.shore()
+            wound = np.abs(self._tree.winding_numbers(centres))
+            self._flood.labels[tuple(places[wound > 0.5].T)] = WOUND
+            self._open_is_outside = bool((wound < _SURELY_NOT_WOUND).all())
 
     def unsigned(self, points: np.ndarray) -> np.ndarray:
         """Return the distance [Q] of points [Q, 3] to the closest triangle, float32."""
-        points = np.ascontiguousarray(points, dtype=np.float32)
-        if not len(points):
-            return np.zeros(0, np.float32)
-        return np.linalg.norm(points - self._scene.closest_points(points)[0], axis=1)
+        points = np.asarray(points, dtype=np.float32)
+        return np.linalg.norm(points - self._tree.closest_points(points)[0], axis=1)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return the signed distance [Q] of points [Q, 3], float32."""
-        points = np.ascontiguousarray(points, dtype=np.float32)
-        distance, label = np.zeros(len(points), np.float32), np.full(len(points), BAND)
-        for start in range(0, len(points), _CHUNK):
-            chunk = slice(start, start + _CHUNK)
-            away = points[chunk] - self._scene.closest_points(points[chunk])[0]
-            distance[chunk] = np.linalg.norm(away, axis=1)
-            label[chunk] = self._flood.classify(points[chunk], away / np.maximum(distance[chunk], 1e-12)[:, None])
-        inside = label == ENCLOSED
-        # A surface without boundary winds 0 times around all that is joined to the far field.
-        doubtful = label == BAND if self._is_closed else (label != ENCLOSED) & self._within_bounds(points)
-        inside[doubtful] = self._is_wound(points[doubtful])  # once: libigl builds its tree anew for each call
+        points = np.asarray(points, dtype=np.float32)
+        away = points - self._tree.closest_points(points)[0]
+        distance = np.linalg.norm(away, axis=1)
+        away /= np.maximum(distance, 1e-12)[:, None]
+        label = self._flood.classify(points, away)
+        inside = (label == ENCLOSED) | (label == WOUND)
+        doubtful = label == BAND
+        if not self._open_is_outside:
+            in_the_open = np.isin(self._flood.lookup(points), (OUTSIDE, WOUND))
+            doubtful |= in_the_open & self._within_bounds(points)
+        inside[doubtful] = self._is_wound(points[doubtful])
         return np.where(inside, -distance, distance)
 
     @cached_property
@@ -70,14 +77,4 @@ class SignedDistance:
         return ((points > low) & (points < high)).all(axis=1)
 
     def _is_wound(self, points: np.ndarray) -> np.ndarray:
-        if not len(points):
-            return np.zeros(0, dtype=bool)
-        return np.abs(winding_number(self._mesh, points)) > 0.5
-
-
-def winding_number(mesh: Mesh, points: np.ndarray) -> np.ndarray:
-    """Return the generalised winding number [Q] at points [Q, 3]: 1 inside an outward-wound closed surface."""
-    os.environ.setdefault("IGL_NUM_THREADS", "1")  # libigl reads it once; else it starts a thread a core
-    import igl
-
-    return igl.fast_winding_number(mesh.vertices.astype(np.float64), mesh.faces, points.astype(np.float64))
+        return np.abs(self._tree.winding_numbers(points)) > 0.5

@@ -12,9 +12,9 @@ import numpy as np
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh, is_watertight
-from ltm3d.geometry.raycasting import RayScene
 from ltm3d.geometry.sampling import surface_colors
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.triangle_tree import TriangleTree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def remesh_watertight(mesh: Mesh, config: RemeshConfig) -> Mesh:
     shell = extract_mesh(lambda points: distance(points) - np.float32(config.offset), resolution=config.resolution)
     if mesh.vertex_colors is None:
         return shell
-    closest, face = RayScene(mesh).closest_points(shell.vertices)
+    closest, face = TriangleTree(mesh).closest_points(shell.vertices)
     colors = surface_colors(mesh, mesh.faces[face], _barycentric(mesh.triangles[face], closest))
     return Mesh(shell.vertices, shell.faces, colors)
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ltm3d.splatting.compilation import compiled
+from ltm3d.compilation import compiled
 
 _BETA_1, _BETA_2, _EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-15)
 _ONE = np.float32(1)

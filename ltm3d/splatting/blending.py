@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
+from ltm3d.compilation import compiled
 from ltm3d.splatting.camera import MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE
-from ltm3d.splatting.compilation import compiled
 
 BLOCK_WIDTH, BLOCK_HEIGHT = 4, 2
 LANES = BLOCK_WIDTH * BLOCK_HEIGHT

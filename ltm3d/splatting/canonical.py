@@ -7,7 +7,7 @@ any order. A network that is to learn these numbers should see one of them only.
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ltm3d.geometry.raycasting import morton_order
+from ltm3d.geometry.morton import morton_order
 from ltm3d.splatting.record import Gaussians
 
 

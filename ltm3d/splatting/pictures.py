@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
+from ltm3d.compilation import compiled
 from ltm3d.splatting.camera import pinhole
-from ltm3d.splatting.compilation import compiled
 from ltm3d.splatting.rasterize import rasterize
 
 

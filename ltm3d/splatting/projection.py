@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
+from ltm3d.compilation import compiled
 from ltm3d.splatting.camera import DILATION, LIMIT, MIN_ALPHA, NEAR
-from ltm3d.splatting.compilation import compiled
 
 SPLAT_WIDTH, SPLAT_GRADIENT_WIDTH = 11, 9
 

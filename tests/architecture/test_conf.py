@@ -40,6 +40,16 @@ def test_params_yaml_is_in_sync_with_conf() -> None:
 def test_every_recipe_composes(recipe: str) -> None:
     raw = compose(recipe)
     assert raw["recipe"] == recipe and raw["sources"]
+    said = yaml.safe_load((CONF / "experiment" / f"{recipe}.yaml").read_text())
+    said = {key: value for key, value in said.items() if key not in ("defaults", "sources")}  # sources become a list
+    assert lacking(said, raw) == []
+
+
+def lacking(said: object, composed: object, path: str = "") -> list[str]:
+    """Paths of what a recipe says and the composition does not."""
+    if not isinstance(said, dict) or not isinstance(composed, dict):
+        return [] if said == composed else [path]
+    return [at for key in said for at in lacking(said[key], composed.get(key), f"{path}.{key}")]
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

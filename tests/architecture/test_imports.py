@@ -14,11 +14,10 @@ from imports import REPOSITORY, closure, imported_names, modules
 DOORS = {
     "trimesh": ("ltm3d.geometry", "ltm3d.serving.viewer"),
     "open3d": ("ltm3d.geometry",),
-    "igl": ("ltm3d.geometry",),
     "fpsample": ("ltm3d.geometry",),
     "DracoPy": ("ltm3d.geometry.draco",),
     "moderngl": ("ltm3d.rendering.opengl",),
-    "numba": ("ltm3d.splatting.compilation",),
+    "numba": ("ltm3d.compilation",),
     "gsplat": ("ltm3d.splatting.gsplat_backend",),
     "transformers": ("ltm3d.conditioning",),
     "objaverse": ("ltm3d.sources.objaverse",),

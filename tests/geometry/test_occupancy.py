@@ -5,6 +5,7 @@ from shapes import box, box_distance, inside_out, sphere, sphere_distance, unifo
 from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, FloodFill
 from ltm3d.geometry.raycasting import RayScene
+from ltm3d.geometry.triangle_tree import TriangleTree
 
 
 def flood(mesh: Mesh, resolution: int = 64) -> FloodFill:
@@ -12,7 +13,7 @@ def flood(mesh: Mesh, resolution: int = 64) -> FloodFill:
 
 
 def classify(mesh: Mesh, points: np.ndarray, resolution: int = 64) -> np.ndarray:
-    away = points - RayScene(mesh).closest_points(points)[0]
+    away = points - TriangleTree(mesh).closest_points(points)[0]
     return flood(mesh, resolution).classify(points, away / np.linalg.norm(away, axis=1, keepdims=True))
 
 
@@ -71,3 +72,16 @@ def test_parts_thinner_than_the_band_stay_undecided_inside_and_clear_outside() -
 
 def test_everything_beyond_the_grid_is_outside() -> None:
     assert flood(box()).lookup(np.array([[5.0, 0, 0], [-9.0, 9.0, 9.0]], np.float32)).tolist() == [OUTSIDE, OUTSIDE]
+
+
+def test_the_shore_lies_between_the_band_and_the_open() -> None:
+    mesh = sphere(subdivisions=4)
+    filled = flood(mesh)
+    places, centres = filled.shore()
+    assert (filled.labels[tuple(places.T)] == OUTSIDE).all()
+    assert np.array_equal(filled.lookup(centres), np.full(len(centres), OUTSIDE))
+    away = sphere_distance(centres) / filled.voxel
+    assert away.min() > 0.5 and away.max() < 4 and len(np.unique(places, axis=0)) == len(places)
+    directions = (centres - 0) / np.linalg.norm(centres, axis=1, keepdims=True)
+    rays = flood(mesh)._look(directions * np.float32(0.81), directions[:, None], stride=0.5, steps=8)
+    assert (rays == OUTSIDE).all()

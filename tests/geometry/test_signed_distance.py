@@ -7,7 +7,8 @@ from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh, concatenate, has_no_boundary
 from ltm3d.geometry.normalize import normalize
 from ltm3d.geometry.sampling import sample_surface
-from ltm3d.geometry.signed_distance import SignedDistance, winding_number
+from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.triangle_tree import TriangleTree
 
 POINTS = uniform_points(5000)
 
@@ -88,12 +89,6 @@ def test_many_points_are_answered_as_few_and_none_as_none() -> None:
     assert distance(points[:0]).shape == (0,) and distance.unsigned(points[:0]).shape == (0,)
 
 
-def test_winding_number_is_one_inside_and_zero_outside() -> None:
-    probes = np.array([[0, 0, 0], [0.7, 0, 0]], np.float32)
-    assert winding_number(box(), probes) == pytest.approx([1, 0], abs=1e-3)
-    assert winding_number(inside_out(box()), probes) == pytest.approx([-1, 0], abs=1e-3)
-
-
 def test_real_closed_meshes_agree_with_their_winding_number(shared_data) -> None:
     checked = 0
     for path in sorted(shared_data.glob("shapenet/*/*/models/*.obj"))[::30]:
@@ -103,7 +98,7 @@ def test_real_closed_meshes_agree_with_their_winding_number(shared_data) -> None
         distance = SignedDistance(mesh)
         points = np.concatenate([POINTS[:500], points_around(mesh, count=500)])
         signed = distance(points)
-        wound = np.abs(winding_number(mesh, points)) > 0.5
+        wound = np.abs(TriangleTree(mesh).winding_numbers(points)) > 0.5
         far = np.abs(signed) > 1e-5
         assert (signed[wound & far] < 0).all(), path
         if distance.sign_disagreement == 0:  # no cavities

@@ -8,7 +8,7 @@ import pytest
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.geometry.sampling import sample_surface
-from ltm3d.geometry.signed_distance import winding_number
+from ltm3d.geometry.triangle_tree import TriangleTree
 from ltm3d.procedural.objects import CATEGORIES, ProceduralObject, build_mesh, build_parts, describe, draw_object
 from ltm3d.procedural.parts import signed_volume
 
@@ -158,6 +158,6 @@ def test_the_mesh_has_no_face_inside_the_solid(category: str) -> None:
     mesh = build_mesh(category, drawn.attributes, drawn.parameters)
     samples = sample_surface(mesh, 500, np.random.default_rng(0))
     step = 2e-4 * samples.normals
-    outside, inside = (winding_number(mesh, samples.points + sign * step) for sign in (1, -1))
+    outside, inside = (TriangleTree(mesh).winding_numbers(samples.points + sign * step) for sign in (1, -1))
     assert np.mean(np.abs(outside) < 0.5) > 0.98
     assert np.mean(np.abs(inside - 1) < 0.5) > 0.98

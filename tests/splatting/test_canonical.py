@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ltm3d.geometry.raycasting import morton_order
+from ltm3d.geometry.morton import morton_order
 from ltm3d.splatting.camera import pinhole
 from ltm3d.splatting.canonical import canonicalize
 from ltm3d.splatting.rasterize import rasterize

@@ -100,7 +100,8 @@ def files(names: set[str]) -> set[str]:
 
 
 def _assets(package: str) -> list[Path]:
-    return [path for path in (REPOSITORY / package).rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    files = [path for path in (REPOSITORY / package).rglob("*") if path.is_file()]
+    return [path for path in files if path.suffix != ".py" and "__pycache__" not in path.parts]
 
 
 def _owner(asset: Path) -> Path:
