@@ -86,6 +86,7 @@ def measure(path: Path) -> dict[str, Any]:
     """Measure one mesh: the whole chain first, then the others on its cleaned mesh and its queries."""
     import igl  # the imports are not part of the chain
     import open3d
+    import PIL.Image
     import trimesh
 
     from ltm3d.geometry.loading import LoadLimits
@@ -95,6 +96,7 @@ def measure(path: Path) -> dict[str, Any]:
     from ltm3d.transforms.clean import clean_file
 
     tetrahedron = Mesh(vertices=np.eye(4, 3), faces=np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]))
+    PIL.Image.init()  # imports its readers
     SignedDistance(tetrahedron)(np.zeros((1, 3)))  # reads the compiled code, which belongs to the imports
     config = SdfTargetConfig(
         num_surface=65_536, num_sharp=65_536, num_volume=NUM_QUERIES // 2, num_near=NUM_QUERIES // 2

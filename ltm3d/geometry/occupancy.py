@@ -59,37 +59,45 @@ class FloodFill:
         _, rows, columns = self.labels.shape
         return self.labels.reshape(-1)[(cells[..., 0] * rows + cells[..., 1]) * columns + cells[..., 2]]
 
-    def classify(self, points: np.ndarray, away: np.ndarray) -> np.ndarray:
+    def classify(self, points: np.ndarray, closest: np.ndarray) -> np.ndarray:
         """Label points [Q, 3]: a point of the band takes the label of a free voxel it sees.
 
-        What sees none stays BAND: it lies in a part, or in a gap, thinner than the band.
+        It looks away from the surface first, then all around. What sees no free voxel stays BAND: it lies in a part,
+        or in a gap, thinner than the band.
 
         Args:
-            away: unit direction from the closest surface point to each point [Q, 3]; looked along first.
+            closest: surface point closest to each point [Q, 3].
         """
         labels = self.lookup(points)
         band = np.flatnonzero(labels == BAND)
-        labels[band] = self._look(points[band], away[band, None], stride=0.5, steps=8)[:, 0]
-        band = band[labels[band] == BAND]
+        away = points[band] - closest[band]
+        clearance = np.linalg.norm(away, axis=1)
+        away /= np.maximum(clearance, 1e-12)[:, None]
+        labels[band] = self._look(points[band], away[:, None], clearance, stride=0.5, steps=8)[:, 0]
+        unseen = labels[band] == BAND
+        band, clearance = band[unseen], clearance[unseen]
         for start in range(0, len(band), _CHUNK):
-            chunk = band[start : start + _CHUNK]
-            seen = self._look(points[chunk], _DIRECTIONS[None], stride=1.0, steps=_STEPS)
+            chunk = slice(start, start + _CHUNK)
+            seen = self._look(points[band[chunk]], _DIRECTIONS[None], clearance[chunk], stride=1.0, steps=_STEPS)
             votes = np.stack([(seen == label).sum(axis=1) for label in (OUTSIDE, ENCLOSED, WOUND)], axis=1)
             vote = np.where(votes[:, 0] >= votes[:, 1:].sum(axis=1), OUTSIDE, 1 + votes.argmax(axis=1))
-            labels[chunk] = np.where(votes.any(axis=1), vote, BAND)
+            labels[band[chunk]] = np.where(votes.any(axis=1), vote, BAND)
         return labels
 
-    def _look(self, points: np.ndarray, directions: np.ndarray, *, stride: float, steps: int) -> np.ndarray:
+    def _look(
+        self, points: np.ndarray, directions: np.ndarray, clearance: np.ndarray, *, stride: float, steps: int
+    ) -> np.ndarray:
         """Return the label of the first free voxel on each ray, BAND where the surface hides it; uint8 [Q, D].
 
         Args:
             directions: unit length [Q or 1, D, 3].
+            clearance: distance [Q] to the surface, up to which nothing can hide.
             stride: voxels between two places where a ray is looked at.
         """
         shape = (len(points), directions.shape[1])
         labels, reach = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
         _march(points, directions, self.labels, self.origin, np.float32(self.voxel), stride, steps, labels, reach)
-        query, ray = np.nonzero(labels)
+        query, ray = np.nonzero(reach > clearance[:, None])
         ways = np.broadcast_to(directions, (*shape, 3))[query, ray] * reach[query, ray, None]
         labels[query, ray] *= ~self._scene.is_blocked(points[query], ways)
         return labels

@@ -15,6 +15,7 @@ from ltm3d.geometry.triangle_tree import TriangleTree
 
 FLOOD_RESOLUTION = 96
 _NUM_PROBES = 4096
+_CLEARLY = 0.25  # difference to 0.5 at which a neighbour's winding number will do
 _SURELY_NOT_WOUND = 0.4  # at the shore, so that 0.5 is not reached beyond
 
 
@@ -36,10 +37,23 @@ class SignedDistance:
         self._flood = FloodFill(mesh, RayScene(mesh), resolution=flood_resolution)
         self._open_is_outside = True
         if not has_no_boundary(mesh):  # without boundary it winds 0 times around all that is joined to the far field
-            places, centres = self._flood.shore()
-            wound = np.abs(self._tree.winding_numbers(centres))
+            places, wound = self._wind_around_shore()
             self._flood.labels[tuple(places[wound > 0.5].T)] = WOUND
             self._open_is_outside = bool((wound < _SURELY_NOT_WOUND).all())
+
+    def _wind_around_shore(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shore's voxels [R, 3] and how often the surface winds around each [R], without sign.
+
+        One voxel of each block of 2 x 2 x 2 stands for the others where its number is far from 0.5. The band is two
+        voxels thick at least, so no block reaches both sides of a sheet.
+        """
+        places, centres = self._flood.shore()
+        block = np.ravel_multi_index(tuple(places.T // 2), self._flood.labels.shape)
+        _, first, block = np.unique(block, return_index=True, return_inverse=True)
+        wound = np.abs(self._tree.winding_numbers(centres[first]))[block]
+        near = np.abs(wound - 0.5) < _CLEARLY
+        wound[near] = np.abs(self._tree.winding_numbers(centres[near]))
+        return places, wound
 
     def unsigned(self, points: np.ndarray) -> np.ndarray:
         """Return the distance [Q] of points [Q, 3] to the closest triangle, float32."""
@@ -49,10 +63,9 @@ class SignedDistance:
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return the signed distance [Q] of points [Q, 3], float32."""
         points = np.asarray(points, dtype=np.float32)
-        away = points - self._tree.closest_points(points)[0]
-        distance = np.linalg.norm(away, axis=1)
-        away /= np.maximum(distance, 1e-12)[:, None]
-        label = self._flood.classify(points, away)
+        closest, _ = self._tree.closest_points(points)
+        distance = np.linalg.norm(points - closest, axis=1)
+        label = self._flood.classify(points, closest)
         inside = (label == ENCLOSED) | (label == WOUND)
         doubtful = label == BAND
         if not self._open_is_outside:

@@ -13,8 +13,7 @@ def flood(mesh: Mesh, resolution: int = 64) -> FloodFill:
 
 
 def classify(mesh: Mesh, points: np.ndarray, resolution: int = 64) -> np.ndarray:
-    away = points - TriangleTree(mesh).closest_points(points)[0]
-    return flood(mesh, resolution).classify(points, away / np.linalg.norm(away, axis=1, keepdims=True))
+    return flood(mesh, resolution).classify(points, TriangleTree(mesh).closest_points(points)[0])
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.3, 0.7])
@@ -82,6 +81,6 @@ def test_the_shore_lies_between_the_band_and_the_open() -> None:
     assert np.array_equal(filled.lookup(centres), np.full(len(centres), OUTSIDE))
     away = sphere_distance(centres) / filled.voxel
     assert away.min() > 0.5 and away.max() < 4 and len(np.unique(places, axis=0)) == len(places)
-    directions = (centres - 0) / np.linalg.norm(centres, axis=1, keepdims=True)
-    rays = flood(mesh)._look(directions * np.float32(0.81), directions[:, None], stride=0.5, steps=8)
+    directions = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    rays = filled._look(directions * np.float32(0.81), directions[:, None], np.zeros(len(centres)), stride=0.5, steps=8)
     assert (rays == OUTSIDE).all()
