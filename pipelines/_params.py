@@ -58,6 +58,10 @@ class Params:
             )
         return representations
 
+    def items(self, kind: str) -> tuple[str, ...]:
+        """The items of a matrix: `target` or `representation`."""
+        return {"target": self.targets, "representation": self.representations}[kind]
+
     def get(self, path: str, kind: type[T]) -> T:
         """Build the dataclass `kind` from the subtree at a dotted path."""
         return convert(self._find(path), kind, path)

@@ -61,18 +61,20 @@ class Stage:
 
 
 @contextmanager
-def stage(name: str, *, item: str | None = None, minutes: str, disk: str) -> Iterator[Stage]:
+def stage(
+    name: str, *, target: str | None = None, representation: str | None = None, minutes: str, disk: str
+) -> Iterator[Stage]:
     """Hold the stage's lock and its MLflow run while its work is done.
 
     Args:
+        target, representation: the matrix item, one of the list of that name in params.yaml.
         minutes, disk: what the demo takes on 2 CPU cores, said at the start, e.g. "2 minutes", "60 MB".
     """
     params = load_params()
-    items, place = (
-        (params.targets, "targets") if name == "build_targets" else (params.representations, "representations")
-    )
-    if item is not None and item not in items:
-        raise ConfigError(f"{name} {item}: params.yaml has the {place} {', '.join(items)}")
+    item = target or representation
+    for kind, asked in (("target", target), ("representation", representation)):
+        if asked is not None and asked not in params.items(kind):
+            raise ConfigError(f"{name} {asked}: params.yaml has the {kind}s {', '.join(params.items(kind))}")
     resources, tracking_uri = read_resources(params)
     label = f"{name}@{item}" if item else name
     state_dir = DATA / "runs" / label
@@ -114,7 +116,7 @@ def run(main: Callable[..., None]) -> None:
         items = inspect.signature(main).parameters
         if len(arguments) != len(items):
             usage = " ".join([f"python -m pipelines.{Path(sys.argv[0]).stem}", *(name.upper() for name in items)])
-            known = f" ({', '.join(load_params().representations)})" if items else ""
+            known = "".join(f" ({', '.join(load_params().items(name))})" for name in items)
             raise ConfigError(f"a stage takes no flags; usage: {usage}{known}; settings are in params.yaml")
         main(*arguments)
     except KeyboardInterrupt:

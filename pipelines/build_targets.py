@@ -1,4 +1,4 @@
-"""Build the training targets of one representation → data/targets/R."""
+"""Build one kind of training target → data/targets/R."""
 
 from functools import partial
 
@@ -9,11 +9,11 @@ from pipelines import _stage
 from pipelines._planning import uids_by_shard
 
 
-def main(representation: str) -> None:
-    """Turn every kept mesh into what the representation's tokenizer is trained on."""
-    with _stage.stage("build_targets", item=representation, minutes="1 minute", disk="150 MB") as stage:
-        kind = target_kind(representation)
-        config = stage.params.get(f"build_targets.{representation}", kind.config)
+def main(target: str) -> None:
+    """Turn every kept mesh into the target, e.g. what a representation's tokenizer is trained on."""
+    with _stage.stage("build_targets", target=target, minutes="1 minute", disk="150 MB") as stage:
+        kind = target_kind(target)
+        config = stage.params.get(f"build_targets.{target}", kind.config)
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),
             inputs=[stage.data / "meshes"],
@@ -22,11 +22,11 @@ def main(representation: str) -> None:
         stage.start_ray()
         ledger = map_shards(
             jobs,
-            partial(build_targets_shard, representation=representation, config=config, seed=stage.seed),
+            partial(build_targets_shard, target=target, config=config, seed=stage.seed),
             fields=kind.fields,
-            output=stage.data / "targets" / representation,
+            output=stage.data / "targets" / target,
             num_workers=stage.resources.num_workers,
-            label=f"{stage.name}@{representation}",
+            label=f"{stage.name}@{target}",
             max_reject_fraction=config.max_reject_fraction,
         )
         stage.tracker.log_metrics({**ledger.metrics(), "num_tasks": ledger.num_tasks})

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from ltm3d.geometry.draco import has_decoder
 from ltm3d.schema import MESHES
 from ltm3d.shards.read import list_shards
 from ltm3d.transforms.clean import CODE_VERSION, CleanConfig, clean_shard
@@ -18,7 +19,7 @@ def main() -> None:
         jobs = plan_jobs(
             {shard.name: shard.uids for shard in list_shards(raw)},
             inputs=[raw],
-            key_parts=[config.limits, config.child, config.remesh, MESHES, CODE_VERSION],
+            key_parts=[config.limits, config.child, config.remesh, MESHES, CODE_VERSION, has_decoder()],
         )
         stage.start_ray()
         ledger = map_shards(

@@ -1,14 +1,17 @@
 """Encode views and captions with the frozen condition encoders → data/conditions."""
 
 import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ltm3d import schema
 from ltm3d.shards.index import uids_of_split
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.plan import canonical_json, key_of
 from ltm3d.shards.read import ShardSet
 from ltm3d.transforms.encode_conditions import CODE_VERSION, ConditionEncoding, EncodeConditionsConfig
-from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
+from ltm3d.transforms.mapping import ShardJob, map_shards_with_model, plan_jobs
 from pipelines import _stage
 from pipelines._planning import available, uids_by_shard, with_captions
 
@@ -20,18 +23,18 @@ def main() -> None:
         entries = with_captions(available(stage.data, "views"), stage.data)
         own = (stage.data / "models" / "condition_encoder").absolute()
         image_model, text_model = config.image_model or str(own), config.text_model or str(own)
-        captions = {entry.uid: entry.caption for entry in entries}
         jobs = plan_jobs(
             uids_by_shard(entries),
             inputs=[stage.data / "views"],
-            key_parts=[config, schema.CONDITIONS, CODE_VERSION, folder_hash(own), key_of(captions)],
+            key_parts=[config, schema.CONDITIONS, CODE_VERSION, folder_hash(own)],
         )
+        jobs = add_captions(jobs, {entry.uid: entry.caption for entry in entries}, stage.state_dir / "captions")
         stage.start_ray()
         output = stage.data / "conditions"
         map_shards_with_model(
             jobs,
             ConditionEncoding,
-            (image_model, text_model, captions),
+            (image_model, text_model),
             fields=schema.CONDITIONS,
             output=output,
             num_workers=stage.resources.num_workers,
@@ -40,6 +43,18 @@ def main() -> None:
         )
         test = ShardSet(output, uids_of_split(entries, "test"))
         stage.tracker.log_metrics({"num_assets": len(entries), "num_test_assets": len(test)})
+
+
+def add_captions(jobs: Sequence[ShardJob], captions: Mapping[str, str], folder: Path) -> list[ShardJob]:
+    """Give each job its assets' captions, a file among its inputs: a new caption is new work for its shard alone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    richer = []
+    for job in jobs:
+        text, path = canonical_json({uid: captions[uid] for uid in job.uids}), folder / f"{job.name}.json"
+        path.write_text(text, encoding="utf-8")
+        richer.append(replace(job, inputs=(*job.inputs, path), key=key_of(job.key, text)))
+    return richer
 
 
 def folder_hash(folder: Path) -> str:

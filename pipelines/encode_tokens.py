@@ -10,7 +10,7 @@ from pipelines._planning import available, uids_by_shard
 
 def main(representation: str) -> None:
     """Cache the posterior's moments of every asset; samples are drawn anew at each training step."""
-    with _stage.stage("encode_tokens", item=representation, minutes="1 minute", disk="5 MB") as stage:
+    with _stage.stage("encode_tokens", representation=representation, minutes="1 minute", disk="5 MB") as stage:
         config = stage.params.get("encode_tokens", EncodeTokensConfig)
         tokenizer = (stage.data / "models" / "tokenizer" / representation).absolute()
         jobs = plan_jobs(

@@ -30,7 +30,7 @@ COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
 
 def main(representation: str) -> None:
     """Print the table of methods, write it for DVC and MLflow, and make the gallery."""
-    with _stage.stage("evaluate_generator", item=representation, minutes="3 minutes", disk="40 MB") as stage:
+    with _stage.stage("evaluate_generator", representation=representation, minutes="3 minutes", disk="40 MB") as stage:
         config = stage.params.get("evaluation", EvaluationConfig)
         view = stage.params.get(f"sampling.{representation}", SampleShapesConfig).view
         folders = (f"targets/{representation}", f"tokens/{representation}", "conditions")

@@ -20,7 +20,7 @@ from pipelines._planning import available
 
 def main(representation: str) -> None:
     """Reconstruct every test asset at each resolution."""
-    with _stage.stage("evaluate_tokenizer", item=representation, minutes="2 minutes", disk="1 MB") as stage:
+    with _stage.stage("evaluate_tokenizer", representation=representation, minutes="2 minutes", disk="1 MB") as stage:
         config = stage.params.get("evaluate_tokenizer", ReconstructionConfig)
         num_surface = stage.params.get("encode_tokens", EncodeTokensConfig).num_surface
         tokenizer = SdfTokenizer.load(stage.data / "models" / "tokenizer" / representation)

@@ -29,7 +29,7 @@ NUM_EXTENT_VIEWS = 256
 
 def main(representation: str) -> None:
     """Put the parts into one bundle, register it with figures, gallery and provenance, and write the receipt."""
-    with _stage.stage("register", item=representation, minutes="1 minute", disk="80 MB") as stage:
+    with _stage.stage("register", representation=representation, minutes="1 minute", disk="80 MB") as stage:
         gate = stage.params.get(f"promotion.{representation}", GateConfig)
         document, per_asset = read_figures(stage.data / "metrics", representation)
         bundle = make_bundle(stage, representation)

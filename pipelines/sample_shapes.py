@@ -10,7 +10,7 @@ from pipelines._planning import available, uids_by_shard
 
 def main(representation: str) -> None:
     """Sample every prompt of every test asset with each seed."""
-    with _stage.stage("sample_shapes", item=representation, minutes="3 minutes", disk="60 MB") as stage:
+    with _stage.stage("sample_shapes", representation=representation, minutes="3 minutes", disk="60 MB") as stage:
         config = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
         parts = ("tokenizer", "reconstructor", "generator")
         folders = [(stage.data / "models" / part / representation).absolute() for part in parts]

@@ -20,7 +20,7 @@ CODE_VERSION = 2
 
 def main(representation: str) -> None:
     """Train the conditional distribution of the tokens."""
-    with _stage.stage("train_generator", item=representation, minutes="5 minutes", disk="120 MB") as stage:
+    with _stage.stage("train_generator", representation=representation, minutes="5 minutes", disk="120 MB") as stage:
         config = stage.params.get(f"generator.{representation}.model", GeneratorConfig)
         training = stage.params.get(f"generator.{representation}.training", TrainingConfig)
         allow_unordered = stage.params.value(f"generator.{representation}.allow_unordered", bool)

@@ -18,7 +18,7 @@ CODE_VERSION = 2
 
 def main(representation: str) -> None:
     """Train the direct guess of all tokens from the prompt."""
-    with _stage.stage("train_reconstructor", item=representation, minutes="2 minutes", disk="60 MB") as stage:
+    with _stage.stage("train_reconstructor", representation=representation, minutes="2 minutes", disk="60 MB") as stage:
         config = stage.params.get(f"reconstructor.{representation}.model", ReconstructorConfig)
         training = stage.params.get(f"reconstructor.{representation}.training", TrainingConfig)
         latents = LatentData.of(stage.data, representation)

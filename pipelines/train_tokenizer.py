@@ -24,7 +24,7 @@ CODE_VERSION = 1
 
 def main(representation: str) -> None:
     """Train, take the latents' statistics over the training split, and audit the tokens on the validation split."""
-    with _stage.stage("train_tokenizer", item=representation, minutes="5 minutes", disk="60 MB") as stage:
+    with _stage.stage("train_tokenizer", representation=representation, minutes="5 minutes", disk="60 MB") as stage:
         model_config = stage.params.get(f"tokenizer.{representation}.model", SdfTokenizerConfig)
         example_config = stage.params.get(f"tokenizer.{representation}.examples", SdfExampleConfig)
         training = stage.params.get(f"tokenizer.{representation}.training", TrainingConfig)

@@ -1,5 +1,6 @@
 """Draco: geometry compressed inside glTF (extension KHR_draco_mesh_compression), unpacked into plain accessors."""
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,18 @@ def unpack_draco(gltf: GltfFile, *, max_points: int) -> None:
                 _fill(gltf, part["attributes"][name], columns[number], max_points)
 
 
+def has_decoder() -> bool:
+    """Say whether DracoPy is installed here."""
+    return importlib.util.find_spec("DracoPy") is not None
+
+
 def _decode(data: bytes) -> Any:
     try:
         import DracoPy
     except ImportError as error:
         raise AssetError(
-            "unsupported_compression", f"{EXTENSION}; to read it: pip install 'ltm3d[draco]' on every worker"
+            "unsupported_compression",
+            f"{EXTENSION}; to read it: pip install 'ltm3d[draco]' on every node and run the stage again",
         ) from error
     try:
         content = DracoPy.decode(data)

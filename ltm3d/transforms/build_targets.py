@@ -1,4 +1,4 @@
-"""Meshes → training targets of one representation."""
+"""Meshes → training targets of one kind."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class GaussiansTargetsConfig(TargetsConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TargetKind:
-    """How the targets of one representation are built.
+    """How one kind of target is built.
 
     Attributes:
         config: its settings, with the builder's own under `target`.
@@ -92,18 +92,18 @@ TARGETS = {
 }
 
 
-def target_kind(representation: str) -> TargetKind:
-    """Give what builds a representation's targets."""
-    if representation not in TARGETS:
-        raise ConfigError(f"{representation!r} is no representation; one of {', '.join(TARGETS)}")
-    return TARGETS[representation]
+def target_kind(target: str) -> TargetKind:
+    """Give what builds a target."""
+    if target not in TARGETS:
+        raise ConfigError(f"{target!r} is no target; one of {', '.join(TARGETS)}")
+    return TARGETS[target]
 
 
-def build_targets_shard(job: ShardJob, *, representation: str, config: Any, seed: int) -> ShardResult:
+def build_targets_shard(job: ShardJob, *, target: str, config: Any, seed: int) -> ShardResult:
     """Build the targets of one shard of meshes; what is drawn for an asset depends on (seed, uid)."""
     meshes = read_shard(job.inputs[0])
     places = positions(meshes, job.uids)
-    kind = target_kind(representation)
+    kind = target_kind(target)
 
     def build(uid: str) -> Asset:
         return run_isolated(

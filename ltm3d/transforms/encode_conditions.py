@@ -1,6 +1,6 @@
 """Encode rendered views and captions with the frozen condition encoders."""
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +32,18 @@ class EncodeConditionsConfig:
 
 
 class ConditionEncoding:
-    """Loads the encoders once and encodes shard after shard."""
+    """Loads the encoders once and encodes job after job, each of a shard of views and a file of captions."""
 
-    def __init__(self, image_model: str, text_model: str, captions: Mapping[str, str]) -> None:
+    def __init__(self, image_model: str, text_model: str) -> None:
         self.encoder = ConditionEncoder.load(image_model, text_model)
-        self.captions = captions
 
     def __call__(self, job: ShardJob) -> ShardResult:
-        shard = read_shard(job.inputs[0])
+        views, captions_file = job.inputs
+        shard, captions = read_shard(views), json.loads(captions_file.read_text(encoding="utf-8"))
         images = np.stack([np.asarray(shard["images"][shard.uids.index(uid)]) for uid in job.uids])  # [A V H W 4]
         num_assets, num_views = images.shape[:2]
         encoded = self.encoder.encode_images(images.reshape(-1, *images.shape[2:]))
-        texts = self.encoder.encode_texts([self.captions[uid] for uid in job.uids])
+        texts = self.encoder.encode_texts([captions[uid] for uid in job.uids])
         arrays = {
             "image_tokens": _half(encoded.tokens).reshape(num_assets, num_views, *encoded.tokens.shape[1:]),
             "text_tokens": _half(texts.tokens),

@@ -77,7 +77,8 @@ def test_the_settings_table_is_what_the_stages_ask_for() -> None:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("stage.params.get", "stage.params.value"):
                 subtree, kind = node.args
-                text = ast.unparse(subtree).removeprefix("f").strip("'\"").replace("{representation}", "sdf")
+                text = ast.unparse(subtree).removeprefix("f").strip("'\"")
+                text = text.replace("{representation}", "sdf").replace("{target}", "sdf")
                 asked[text] = kind.id if isinstance(kind, ast.Name) else None
     table = {path: name.partition(":")[2] for path, name in SETTINGS.items()}
     a_target = re.compile(r"^build_targets\.\w+$")

@@ -14,12 +14,12 @@ MODULES = sorted(
     path.stem for path in (REPOSITORY / "pipelines").glob("*.py") if path.stem[0] != "_" and path.stem != "compose"
 )
 RUNNER = {"pipelines", "pipelines._stage", "pipelines._params"}
-ITEM = "${item.representation}"
+ITEM = "${item}"  # of a matrix, whatever its name
 
 
 @cache
 def stages() -> dict[str, dict[str, Any]]:
-    content = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
+    content = yaml.safe_load(re.sub(r"\$\{item\.\w+\}", ITEM, (REPOSITORY / "dvc.yaml").read_text()))
     assert set(content) == {"stages"}
     return content["stages"]
 
@@ -74,8 +74,9 @@ def test_a_stage_runs_its_module_with_its_item(name: str) -> None:
     main = next(node for node in tree_of(modules()[f"pipelines.{name}"]).body if getattr(node, "name", "") == "main")
     assert isinstance(main, ast.FunctionDef) and len(main.args.args) == int(is_matrix)
     if is_matrix:
-        items = "targets" if name == "build_targets" else "representations"
-        assert stage["matrix"] == {"representation": f"${{{items}}}"}
+        item = main.args.args[0].arg
+        assert stage["matrix"] == {item: f"${{{item}s}}"}
+        assert f"${{item.{item}}}" in (REPOSITORY / "dvc.yaml").read_text()
     assert f'stage("{name}"' in modules()[f"pipelines.{name}"].read_text(), "the stage calls itself by its name"
 
 

@@ -57,7 +57,7 @@ def test_a_stage_has_settings_state_tracker_and_estimate(checkout: Path) -> None
         checkout,
         """
         def main(representation):
-            with _stage.stage("toy", item=representation, minutes="1 minute", disk="2 MB") as stage:
+            with _stage.stage("toy", representation=representation, minutes="1 minute", disk="2 MB") as stage:
                 stage.tracker.log_metrics({"figure": 4.0})
                 stage.start_ray()
                 import ray
@@ -87,7 +87,7 @@ def run_here(main: Callable[..., None], *arguments: str) -> str:
 
 
 def open_toy_stage(representation: str) -> None:
-    with stage("toy", item=representation, minutes="", disk=""):
+    with stage("toy", representation=representation, minutes="", disk=""):
         pytest.fail("it must not start")
 
 

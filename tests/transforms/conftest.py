@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from ltm3d.transforms.isolation import stop_children
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_children_left() -> Iterator[None]:
+    """Stop the child process that `run_isolated` keeps."""
+    yield
+    stop_children()
+
 
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:

@@ -9,16 +9,9 @@ from ltm3d.schema import SDF_TARGETS
 from ltm3d.shards.read import ShardSet
 from ltm3d.shards.write import write_shard
 from ltm3d.transforms.build_targets import SdfTargetsConfig, build_targets_shard, target_kind
-from ltm3d.transforms.isolation import stop_children
 from ltm3d.transforms.jobs import ShardJob
 
 CONFIG = SdfTargetsConfig(target=SdfTargetConfig(num_surface=256, num_sharp=64, num_volume=128, num_near=512))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stop():
-    yield
-    stop_children()
 
 
 @pytest.fixture
@@ -30,7 +23,7 @@ def job(tmp_path):
 
 
 def build(job, seed=0):
-    return build_targets_shard(job, representation="sdf", config=CONFIG, seed=seed)
+    return build_targets_shard(job, target="sdf", config=CONFIG, seed=seed)
 
 
 def box_distance(points, size):
@@ -68,7 +61,7 @@ def test_targets_depend_on_seed_and_uid_and_not_on_the_company(job):
 
 
 def test_unknown_representation_lists_the_known():
-    with pytest.raises(ConfigError, match="'voxels' is no representation; one of sdf, point_cloud, mesh, gaussians"):
+    with pytest.raises(ConfigError, match="'voxels' is no target; one of sdf, point_cloud, mesh, gaussians"):
         target_kind("voxels")
 
 

@@ -9,14 +9,8 @@ from ltm3d.geometry.loading import LoadLimits
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.transforms import clean as clean_module
 from ltm3d.transforms.clean import CleanConfig, clean_shard
-from ltm3d.transforms.isolation import ChildLimits, stop_children
+from ltm3d.transforms.isolation import ChildLimits
 from ltm3d.transforms.jobs import ShardJob
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stop():
-    yield
-    stop_children()
 
 
 def clean(folder, files, records=None, **settings):

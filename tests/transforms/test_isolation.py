@@ -8,13 +8,7 @@ import pytest
 import shard_jobs as jobs
 
 from ltm3d.errors import AssetError
-from ltm3d.transforms.isolation import run_isolated, stop_children
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stop():
-    yield
-    stop_children()
+from ltm3d.transforms.isolation import run_isolated
 
 
 def test_result_comes_from_one_child_that_is_kept():

@@ -6,17 +6,11 @@ from ltm3d.errors import AssetError, ConfigError
 from ltm3d.rendering.backends import EMBREE, Backend, resolve
 from ltm3d.rendering.cameras import ViewConfig
 from ltm3d.settings import convert
-from ltm3d.transforms.isolation import ChildLimits, run_isolated, stop_children
+from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.jobs import ShardJob
 from ltm3d.transforms.render import RenderConfig, render_shard, render_views
 
 VIEWS = ViewConfig(num_views=3, resolution=32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stop():
-    yield
-    stop_children()
 
 
 @pytest.fixture
