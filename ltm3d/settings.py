@@ -69,6 +69,10 @@ def _convert_union(value: Any, kinds: tuple[Any, ...], path: str) -> Any:
     if value is None and type(None) in kinds:
         return None
     candidates = [kind for kind in kinds if kind is not type(None)]
+    if isinstance(value, dict) and all(map(dataclasses.is_dataclass, candidates)) and len(candidates) > 1:
+        known = {kind: typing.get_args(typing.get_type_hints(kind).get("kind")) for kind in candidates}
+        said = value.get("kind", next(iter(known[candidates[0]]), None))  # settings say what they are; else the first
+        candidates = [kind for kind in candidates if said in known[kind]] or candidates
     for kind in candidates:
         try:
             return convert(value, kind, path)

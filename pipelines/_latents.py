@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltm3d.generator.examples import LatentExamples
-from ltm3d.generator.model import TokenShape
+from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import key_of

@@ -51,7 +51,7 @@ SETTINGS = {
     "encode_tokens": "ltm3d.transforms.encode_tokens:EncodeTokensConfig",
     "reconstructor.sdf.model": "ltm3d.generator.reconstruction:ReconstructorConfig",
     "reconstructor.sdf.training": "ltm3d.training.config:TrainingConfig",
-    "generator.sdf.model": "ltm3d.generator.model:GeneratorConfig",
+    "generator.sdf.model": "ltm3d.generator.kinds:AnyGeneratorConfig",
     "generator.sdf.training": "ltm3d.training.config:TrainingConfig",
     "generator.sdf.allow_unordered": "builtins:bool",
     "sampling.sdf": "ltm3d.transforms.sample_shapes:SampleShapesConfig",

@@ -1,4 +1,4 @@
-"""Train the generator (prefix, masked auto-encoder, DenoiseNet) on cached latents → data/models/generator/R."""
+"""Train the generator, or the baseline in its place, on cached latents → data/models/generator/R."""
 
 import json
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ltm3d.errors import ModelError
-from ltm3d.generator.model import Generator, GeneratorConfig, TokenShape
+from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.training.config import TrainingConfig
@@ -15,13 +15,13 @@ from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 def main(representation: str) -> None:
     """Train the conditional distribution of the tokens."""
     with _stage.stage("train_generator", representation=representation, minutes="5 minutes", disk="120 MB") as stage:
-        config = stage.params.get(f"generator.{representation}.model", GeneratorConfig)
+        config = stage.params.value(f"generator.{representation}.model", AnyGeneratorConfig)
         training = stage.params.get(f"generator.{representation}.training", TrainingConfig)
         allow_unordered = stage.params.value(f"generator.{representation}.allow_unordered", bool)
         latents = LatentData.of(stage.data, representation)
@@ -32,11 +32,11 @@ def main(representation: str) -> None:
             stage,
             config=training,
             run_key=key_of(CODE_VERSION, config, latents.key()),
-            build_model=partial(build_model, config, shape),
+            build_model=partial(build_generator, config, shape),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
         )
-        model = build_model(config, shape)
+        model = build_generator(config, shape)
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "generator" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
@@ -54,11 +54,6 @@ def check_order(tokenizer: Path) -> None:
             f"the tokens of {tokenizer} have no order (elementwise / random distance "
             f"{audit['elementwise_over_random']:.2f}, limit 0.5); use learnable queries, or set allow_unordered: true"
         )
-
-
-def build_model(config: GeneratorConfig, shape: TokenShape) -> Generator:
-    """Build the model; its first weights are set by the training seed."""
-    return Generator(config, shape)
 
 
 if __name__ == "__main__":

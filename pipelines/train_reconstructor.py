@@ -4,8 +4,8 @@ from functools import partial
 
 from safetensors.torch import load_file
 
-from ltm3d.generator.model import TokenShape
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
+from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.training.config import TrainingConfig

@@ -32,11 +32,11 @@ PARAMS: dict[str, Any] = {
     "seed": 0,
     "targets": ["sdf"],
     "representations": ["sdf"],
-    "sources": [{"kind": "objaverse", "root": str(SHARED / "objaverse"), "limit": 48}],
+    "sources": [{"kind": "objaverse", "root": str(SHARED / "objaverse"), "limit": 240}],
     "download": {"num_shards": 24},
     "clean_meshes": {},
-    "render_views": {"views": {"num_views": 4, "resolution": 128}},
-    "build_targets": {"sdf": {"target": {"num_volume": 50_000, "num_near": 50_000}}},
+    "render_views": {"views": {"num_views": 8, "resolution": 256}},
+    "build_targets": {"sdf": {"target": {"num_volume": 25_000, "num_near": 25_000}}},
 }
 
 

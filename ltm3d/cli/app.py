@@ -8,6 +8,7 @@ import typer
 from ltm3d.cli.doctor import doctor
 from ltm3d.cli.generate import generate
 from ltm3d.cli.inspect import inspect
+from ltm3d.cli.models import models
 from ltm3d.cli.plan import plan
 from ltm3d.cli.promote import promote
 from ltm3d.cli.results import results
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (generate, inspect, promote, results, plan, doctor):
+for command in (generate, inspect, promote, results, models, plan, doctor):
     app.command()(command)
 
 

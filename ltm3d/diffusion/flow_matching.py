@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ltm3d.errors import ConfigError
 
-# N rows, D channels
+# N rows, each of channels, or of tokens and channels
 
-Velocity = Callable[[Float[Tensor, "N D"], Float[Tensor, " N"]], Float[Tensor, "N D"]]
+Velocity = Callable[[Float[Tensor, "N *D"], Float[Tensor, " N"]], Float[Tensor, "N *D"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +43,23 @@ class FlowMatching:
     def loss(
         self,
         denoise: Velocity,
-        x_0: Float[Tensor, "N D"],
-        noise: Float[Tensor, "N D"],
+        x_0: Float[Tensor, "N *D"],
+        noise: Float[Tensor, "N *D"],
         normal: Float[Tensor, " N"],
     ) -> Float[Tensor, " N"]:
-        """Return the squared error of the velocity a row, mean over channels.
+        """Return the squared error of the velocity, the mean of each row.
 
         Args:
             normal: one standard normal draw a row, from which t is made.
         """
         t = torch.sigmoid(self.time_std * normal) if self.time_std > 0 else torch.special.ndtr(normal)
-        x_t = (1 - t[:, None]) * x_0 + t[:, None] * noise
-        return (denoise(x_t, t) - (noise - x_0)).square().mean(dim=-1)
+        share = t.reshape(-1, *[1] * (x_0.ndim - 1))
+        x_t = (1 - share) * x_0 + share * noise
+        return (denoise(x_t, t) - (noise - x_0)).square().flatten(1).mean(dim=1)
 
     def sample(
-        self, denoise: Velocity, noise: Float[Tensor, "N D"], *, temperature: float = 1.0
-    ) -> Float[Tensor, "N D"]:
+        self, denoise: Velocity, noise: Float[Tensor, "N *D"], *, temperature: float = 1.0
+    ) -> Float[Tensor, "N *D"]:
         """Integrate dx/dt = v from noise (t = 1) to data (t = 0).
 
         Args:

@@ -4,7 +4,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def guide(conditional: Float[Tensor, "N D"], unconditional: Float[Tensor, "N D"], scale: float) -> Float[Tensor, "N D"]:
+def guide(
+    conditional: Float[Tensor, "N *D"], unconditional: Float[Tensor, "N *D"], scale: float
+) -> Float[Tensor, "N *D"]:
     """Return unconditional + scale · (conditional − unconditional); scale 1 is the conditional branch."""
     return unconditional + scale * (conditional - unconditional)
 

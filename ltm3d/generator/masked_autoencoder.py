@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ltm3d.nn.transformer import Block, learned_tokens
+from ltm3d.nn.transformer import Block, learned_tokens, run_blocks
 
 # B batch, L tokens, K known tokens, D token channels, P prefix tokens, H width
 
@@ -25,8 +25,10 @@ class MaskedAutoencoder(nn.Module):
         encoder_depth: int,
         decoder_depth: int,
         num_heads: int,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.num_prefix = num_prefix
         self.embed = nn.Linear(token_dim, width)
         self.embed_norm = nn.LayerNorm(width)
@@ -53,14 +55,12 @@ class MaskedAutoencoder(nn.Module):
         known = torch.gather(tokens, 1, known_index[..., None].expand(-1, -1, tokens.shape[2]))
         x = torch.cat([prefix, self.embed(known)], dim=1)
         x = self.embed_norm(x + self._positions(self.encoder_position, known_index))
-        for block in self.encoder:
-            x = block(x)
+        x = run_blocks(self.encoder, x, recompute=self.recompute)
         x = self.to_decoder(self.encoder_norm(x))
         full = self.mask_token.to(x.dtype).expand(len(tokens), masked.shape[1], -1)
         full = full.scatter(1, known_index[..., None].expand(-1, -1, x.shape[2]), x[:, self.num_prefix :])
         x = torch.cat([x[:, : self.num_prefix], full], dim=1) + self.decoder_position
-        for block in self.decoder:
-            x = block(x)
+        x = run_blocks(self.decoder, x, recompute=self.recompute)
         return self.decoder_norm(x)[:, self.num_prefix :] + self.output_position
 
     def _positions(self, positions: Tensor, known_index: Tensor) -> Tensor:

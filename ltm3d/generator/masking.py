@@ -22,6 +22,13 @@ class MaskRatio:
         if not 0 < self.minimum <= 1:
             raise ConfigError(f"minimum mask ratio is {self.minimum}; it must lie in (0, 1]")
 
+    def mean(self) -> float:
+        """Return the mean of the truncated normal: μ + σ (φ(a) - φ(b)) / (Φ(b) - Φ(a)), a and b the standard bounds."""
+        low, high = (self.minimum - self.center) / self.std, (1 - self.center) / self.std
+        density = [math.exp(-bound * bound / 2) / math.sqrt(2 * math.pi) for bound in (low, high)]
+        mass = (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) / 2
+        return self.center + self.std * (density[0] - density[1]) / mass
+
     def draw_count(self, num_tokens: int, generator: torch.Generator) -> int:
         """Draw how many tokens are masked, at least one; once a global batch."""
         low = torch.special.ndtr(torch.tensor((self.minimum - self.center) / self.std, dtype=torch.float64))

@@ -1,11 +1,11 @@
 """The LTM3D generator: prefix learning, masked auto-encoder, DenoiseNet (arXiv 2505.24245, pipeline figure)."""
 
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
@@ -13,10 +13,9 @@ from ltm3d.errors import ConfigError
 from ltm3d.generator.denoiser import DenoiseNet
 from ltm3d.generator.masked_autoencoder import MaskedAutoencoder
 from ltm3d.generator.masking import MaskRatio, mask_last
-from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner
+from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner, check_dropout, draw_prompts
+from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.nn.weights import load_config, load_weights, save_model
-from ltm3d.settings import convert
 
 # B batch, L tokens, D token channels, P prefix tokens, H width, W DenoiseNet width
 
@@ -30,9 +29,11 @@ class GeneratorConfig:
         single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
         noise_draws: noise draws a masked token in one training step.
         known_corruption: upper bound of the strength with which known tokens are mixed with noise in training.
+        recompute_activations: see `run_blocks`; slower, for sizes that do not fit.
         head: `flow` or `ddpm`.
     """
 
+    kind: Literal["masked"] = "masked"
     width: int
     encoder_depth: int
     decoder_depth: int
@@ -45,6 +46,7 @@ class GeneratorConfig:
     condition_dropout: float = 0.1
     single_modality: float = 0.3
     known_corruption: float = 0.0
+    recompute_activations: bool = False
     head: str = "flow"
     flow: FlowMatching = field(default_factory=FlowMatching)
     ddpm: Ddpm = field(default_factory=Ddpm)
@@ -54,27 +56,17 @@ class GeneratorConfig:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
         if self.head not in ("flow", "ddpm"):
             raise ConfigError(f"head is {self.head!r}; it must be 'flow' or 'ddpm'")
-        if not 0 <= 2 * self.single_modality <= 1:
-            raise ConfigError(f"single_modality is {self.single_modality}; it must lie in [0, 0.5]")
+        check_dropout(self.condition_dropout, self.single_modality)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenShape:
-    """What the generator must know of its tokenizer and its condition encoders."""
-
-    num_tokens: int
-    token_dim: int
-    image_width: int
-    text_width: int
-
-
-class Generator(nn.Module):
+class Generator(TokenModel):
     """Model p(tokens | prompt) token set by token set; tokens are normalised (`Tokenizer.normalize`)."""
 
+    config_type = GeneratorConfig
+    config: GeneratorConfig
+
     def __init__(self, config: GeneratorConfig, shape: TokenShape) -> None:
-        super().__init__()
-        self.config = config
-        self.shape = shape
+        super().__init__(config, shape)
         self.condition_tokens = ConditionTokens(
             config.width, image_width=shape.image_width, text_width=shape.text_width
         )
@@ -87,6 +79,7 @@ class Generator(nn.Module):
             encoder_depth=config.encoder_depth,
             decoder_depth=config.decoder_depth,
             num_heads=config.num_heads,
+            recompute=config.recompute_activations,
         )
         self.denoiser = DenoiseNet(
             token_dim=shape.token_dim,
@@ -115,7 +108,10 @@ class Generator(nn.Module):
         tokens = batch["mean"] + batch["std"] * random.normal(num_tokens, token_dim)
         num_masked = config.mask_ratio.draw_count(num_tokens, random.shared)
         masked = mask_last(random.permutation(num_tokens), num_masked)
-        prefix = self.encode_prefix(prompt_of(batch, config, random))
+        prompts = draw_prompts(
+            batch, random, condition_dropout=config.condition_dropout, single_modality=config.single_modality
+        )
+        prefix = self.encode_prefix(prompts)
         conditions = self.token_conditions(prefix, self._corrupt(tokens, random), masked)
         x_0 = tokens[masked].repeat_interleave(config.noise_draws, dim=0)
         noise = random.normal(num_masked * config.noise_draws, token_dim).flatten(0, 1)
@@ -130,33 +126,3 @@ class Generator(nn.Module):
             return tokens
         strength = self.config.known_corruption * random.uniform(1, 1)
         return (1 - strength) * tokens + strength * random.normal(*tokens.shape[1:])
-
-    def save(self, folder: Path, *, tokenizer_hash: str) -> None:
-        """Write a model folder; `tokenizer_hash` says whose tokens it was trained on."""
-        config = {"model": asdict(self.config), "shape": asdict(self.shape), "tokenizer_hash": tokenizer_hash}
-        save_model(folder, self, config)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Generator":
-        """Read a model folder, in evaluation mode."""
-        config = load_config(folder)
-        generator = cls(
-            convert(config["model"], GeneratorConfig, f"{folder}: model"),
-            convert(config["shape"], TokenShape, f"{folder}: shape"),
-        )
-        load_weights(generator, folder)
-        return generator.eval().requires_grad_(False)
-
-
-def prompt_of(batch: dict[str, Tensor], config: GeneratorConfig, random: StepRandom) -> Condition:
-    """Draw for each sample whether it sees its image, its text, both or neither."""
-    draws = random.uniform(3)
-    image_only = draws[:, 0] < config.single_modality
-    text_only = draws[:, 0] > 1 - config.single_modality
-    return Condition(
-        batch["image_tokens"],
-        batch["text_tokens"],
-        batch["text_mask"],
-        has_image=~text_only & (draws[:, 1] >= config.condition_dropout),
-        has_text=~image_only & (draws[:, 2] >= config.condition_dropout),
-    )

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from ltm3d.errors import ConfigError
+from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import CrossBlock, learned_tokens
 
 # B batch, T condition tokens, C condition channels, P prefix tokens, H width
@@ -28,6 +30,35 @@ class Condition:
         """Return the same prompts with both modalities dropped: the null condition of guidance."""
         nothing = torch.zeros_like(self.has_image)
         return Condition(self.image_tokens, self.text_tokens, self.text_mask, nothing, nothing)
+
+
+def draw_prompts(
+    batch: dict[str, Tensor], random: StepRandom, *, condition_dropout: float, single_modality: float
+) -> Condition:
+    """Draw for each sample whether it sees its image, its text, both or neither.
+
+    Args:
+        condition_dropout: probability that a modality is dropped, each on its own.
+        single_modality: probability that a sample has its image alone, and the same again its text alone.
+    """
+    draws = random.uniform(3)
+    image_only = draws[:, 0] < single_modality
+    text_only = draws[:, 0] > 1 - single_modality
+    return Condition(
+        batch["image_tokens"],
+        batch["text_tokens"],
+        batch["text_mask"],
+        has_image=~text_only & (draws[:, 1] >= condition_dropout),
+        has_text=~image_only & (draws[:, 2] >= condition_dropout),
+    )
+
+
+def check_dropout(condition_dropout: float, single_modality: float) -> None:
+    """Refuse probabilities that are none."""
+    if not 0 <= condition_dropout <= 1:
+        raise ConfigError(f"condition_dropout is {condition_dropout}; it must lie in [0, 1]")
+    if not 0 <= 2 * single_modality <= 1:
+        raise ConfigError(f"single_modality is {single_modality}; it must lie in [0, 0.5]")
 
 
 class ConditionTokens(nn.Module):

@@ -1,19 +1,16 @@
 """Latent Token Reconstruction: a direct guess x̂ of all shape tokens from the prompt (LTM3D), trained on its own."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
-from ltm3d.generator.model import TokenShape
 from ltm3d.generator.prefix import Condition, ConditionTokens
+from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import Block, CrossBlock, learned_tokens
-from ltm3d.nn.weights import load_config, load_weights, save_model
-from ltm3d.settings import convert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +39,14 @@ class ReconstructorConfig:
             )
 
 
-class Reconstructor(nn.Module):
+class Reconstructor(TokenModel):
     """L learnable tokens → cross-attention to the condition → self-attention × depth → x̂ (normalised tokens)."""
 
+    config_type = ReconstructorConfig
+    config: ReconstructorConfig
+
     def __init__(self, config: ReconstructorConfig, shape: TokenShape) -> None:
-        super().__init__()
-        self.config = config
-        self.shape = shape
+        super().__init__(config, shape)
         self.condition_tokens = ConditionTokens(
             config.width, image_width=shape.image_width, text_width=shape.text_width
         )
@@ -86,19 +84,3 @@ class Reconstructor(nn.Module):
         loss = F.smooth_l1_loss(predicted, batch["mean"])
         variance = batch["mean"].var(unbiased=False).clamp(min=1e-8)
         return loss, {"explained": 1 - F.mse_loss(predicted, batch["mean"]) / variance}
-
-    def save(self, folder: Path, *, tokenizer_hash: str) -> None:
-        """Write a model folder; `tokenizer_hash` says whose tokens it was trained on."""
-        config = {"model": asdict(self.config), "shape": asdict(self.shape), "tokenizer_hash": tokenizer_hash}
-        save_model(folder, self, config)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Reconstructor":
-        """Read a model folder, in evaluation mode."""
-        config = load_config(folder)
-        reconstructor = cls(
-            convert(config["model"], ReconstructorConfig, f"{folder}: model"),
-            convert(config["shape"], TokenShape, f"{folder}: shape"),
-        )
-        load_weights(reconstructor, folder)
-        return reconstructor.eval().requires_grad_(False)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ltm3d.diffusion.guidance import guide, linear_guidance
 from ltm3d.errors import ConfigError
+from ltm3d.generator.dit import Dit
 from ltm3d.generator.masking import cosine_schedule
 from ltm3d.generator.model import Generator
 from ltm3d.generator.prefix import Condition
@@ -117,6 +118,34 @@ def sample_tokens(
         num_known = num_known_after
         if on_step is not None:
             on_step(step, len(schedule), tokens)
+    return tokens
+
+
+@torch.no_grad()
+def sample_at_once(
+    model: Dit, condition: Condition, *, config: SamplingConfig, seeds: Sequence[int], on_step: OnStep | None = None
+) -> Float[Tensor, "B L D"]:
+    """Generate normalised tokens with the baseline: guidance and temperature count, order and α do not.
+
+    Args:
+        seeds: one a row.
+        on_step: called once, with the tokens.
+    """
+    shape = model.shape
+    noise = SampleRandom(seeds, condition.image_tokens.device).normal(shape.num_tokens, shape.token_dim)
+    prefix = model.encode_prefix(condition)
+    if config.guidance_scale != 1:
+        prefix = torch.cat([prefix, model.encode_prefix(condition.dropped())])
+
+    def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+        if config.guidance_scale == 1:
+            return model(x_t, t, prefix)
+        conditional, unconditional = model(x_t.repeat(2, 1, 1), t.repeat(2), prefix).chunk(2)
+        return guide(conditional, unconditional, config.guidance_scale)
+
+    tokens = model.config.flow.sample(velocity, noise, temperature=config.temperature)
+    if on_step is not None:
+        on_step(0, 1, tokens)
     return tokens
 
 

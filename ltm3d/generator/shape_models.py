@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ltm3d.errors import ModelError
-from ltm3d.generator.model import Generator
+from ltm3d.generator.dit import Dit
+from ltm3d.generator.kinds import AnyGenerator, load_generator
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor
-from ltm3d.generator.sampling import OnStep, SamplingConfig, sample_tokens
+from ltm3d.generator.sampling import OnStep, SamplingConfig, sample_at_once, sample_tokens
 from ltm3d.nn.weights import load_config, weights_hash
 from ltm3d.tokenizers.sdf import SdfTokenizer
 
@@ -25,7 +26,7 @@ class ShapeModels:
 
     tokenizer: SdfTokenizer
     reconstructor: Reconstructor
-    generator: Generator
+    generator: AnyGenerator
 
     @classmethod
     def load(cls, *, tokenizer: Path, reconstructor: Path, generator: Path) -> "ShapeModels":
@@ -42,7 +43,7 @@ class ShapeModels:
                     f"{folder} was trained on tokens of tokenizer {found}, {tokenizer} is {expected}; "
                     "retrain it (dvc repro)"
                 )
-        return cls(SdfTokenizer.load(tokenizer), Reconstructor.load(reconstructor), Generator.load(generator))
+        return cls(SdfTokenizer.load(tokenizer), Reconstructor.load(reconstructor), load_generator(generator))
 
     @torch.no_grad()
     def reconstruct(self, condition: Condition) -> Float[Tensor, "B L D"]:
@@ -58,6 +59,10 @@ class ShapeModels:
         on_step: OnStep | None = None,
     ) -> Float[Tensor, "B L D"]:
         """Generate tokens, not normalised: ready to decode."""
+        if isinstance(self.generator, Dit):
+            return self.tokenizer.denormalize(
+                sample_at_once(self.generator, condition, config=config, seeds=seeds, on_step=on_step)
+            )
         reconstructed = None if config.alpha_schedule == "off" else self.reconstruct(condition)
         tokens = sample_tokens(
             self.generator, condition, config=config, seeds=seeds, reconstructed=reconstructed, on_step=on_step

@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ltm3d.nn.attention import Attention
 
@@ -39,6 +40,18 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "B N H"]) -> Float[Tensor, "B N H"]:
         x = x + self.attention(self.attention_norm(x))
         return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+def run_blocks(blocks: nn.ModuleList, x: Float[Tensor, "B N H"], *, recompute: bool = False) -> Float[Tensor, "B N H"]:
+    """Run one block after the other.
+
+    Args:
+        recompute: keep only each block's input and run it again in the backward pass ("activation checkpointing":
+            memory falls to a block's, a step takes a third longer).
+    """
+    for block in blocks:
+        x = checkpoint(block, x, use_reentrant=False) if recompute and torch.is_grad_enabled() else block(x)
+    return x
 
 
 class CrossBlock(nn.Module):

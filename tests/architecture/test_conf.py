@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import typing
 from importlib import import_module
 
 import pytest
@@ -89,8 +90,8 @@ def test_the_settings_table_is_what_the_stages_ask_for() -> None:
 def test_every_settings_class_is_frozen_and_keyword_only() -> None:
     for name in SETTINGS.values():
         module, _, attribute = name.partition(":")
-        settings = getattr(import_module(module), attribute)
-        if dataclasses.is_dataclass(settings):
+        found = getattr(import_module(module), attribute)
+        for settings in filter(dataclasses.is_dataclass, typing.get_args(found) or (found,)):
             kinds = {parameter.kind for parameter in inspect.signature(settings).parameters.values()}
             assert settings.__dataclass_params__.frozen and kinds == {inspect.Parameter.KEYWORD_ONLY}, name
 

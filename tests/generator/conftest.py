@@ -2,21 +2,13 @@
 
 import pytest
 import torch
+from tiny_tokens import SHAPE, randomize
 
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
-from ltm3d.generator.model import Generator, GeneratorConfig, TokenShape
+from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
-
-SHAPE = TokenShape(num_tokens=8, token_dim=4, image_width=12, text_width=10)
-
-
-def randomize(module: torch.nn.Module) -> None:
-    """Give zero-initialised layers weights, as training would."""
-    for parameter in module.parameters():
-        if not bool(parameter.any()):
-            torch.nn.init.normal_(parameter, std=0.2)
 
 
 @pytest.fixture(params=["flow", "ddpm"])

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from two_tokens import LEVEL, prompts, train_on_pairs
 
 from ltm3d.errors import ConfigError
 from ltm3d.generator.model import Generator
@@ -78,3 +79,20 @@ def test_alpha_grows_to_one() -> None:
 def test_reconstruction_guidance_needs_reconstructed_tokens(generator: Generator, condition: Condition) -> None:
     with pytest.raises(ConfigError, match="needs reconstructed tokens"):
         sample_tokens(generator, condition, config=CONFIG, seeds=range(4))
+
+
+def test_one_token_after_the_other_recovers_the_joint_and_both_at_once_do_not() -> None:
+    model = train_on_pairs()
+    given = torch.ones(600, dtype=torch.bool)
+    condition = Condition(**prompts(600), has_image=given, has_text=given)
+    same_sign, correlation = {}, {}
+    for num_steps in (2, 1):
+        config = SamplingConfig(num_steps=num_steps, guidance_scale=1.0, alpha_schedule="off")
+        first, second = sample_tokens(model, condition, config=config, seeds=range(600))[:, :, 0].T
+        same_sign[num_steps] = float((first * second > 0).float().mean())
+        correlation[num_steps] = float(torch.corrcoef(torch.stack([first, second]))[0, 1])
+        assert 0.35 < float((first > 0).float().mean()) < 0.65  # each token alone is right in both
+        assert abs(float(first.abs().mean()) - LEVEL) < 0.2
+    # 600 fair coins agree in 0.50 ± 0.02: five standard errors are 0.10
+    assert same_sign[2] > 0.95 and correlation[2] > 0.85, (same_sign, correlation)
+    assert abs(same_sign[1] - 0.5) < 0.1 and abs(correlation[1]) < 0.2, (same_sign, correlation)

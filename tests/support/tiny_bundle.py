@@ -11,9 +11,10 @@ import torch
 from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokenizer
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.generator.bundle import BundleConfig, write_bundle
-from ltm3d.generator.model import Generator, GeneratorConfig, TokenShape
+from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig
+from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import weights_hash
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig

@@ -1,0 +1,124 @@
+"""How large a generator is: its parameters, and the floating-point operations of training and sampling.
+
+A multiplication and an addition count as two. Operations are counted by torch on tensors without content, part by part.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ltm3d.generator.masking import cosine_schedule
+from ltm3d.generator.model import Generator, GeneratorConfig
+from ltm3d.generator.prefix import Condition
+from ltm3d.generator.sampling import SamplingConfig
+from ltm3d.generator.token_model import TokenShape
+
+PARTS = ("condition_tokens", "prefix", "masked_autoencoder", "denoiser")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What one model takes.
+
+    Attributes:
+        parameters: by part.
+        training_flops: of one sample in one step, forward and twice that backward, at the mean mask ratio.
+        sampling_flops: of one shape.
+    """
+
+    num_tokens: int
+    parameters: dict[str, int]
+    training_flops: int
+    sampling_flops: int
+
+    @property
+    def training_flops_per_token(self) -> float:
+        """Of one shape token in one step."""
+        return self.training_flops / self.num_tokens
+
+
+def measure_size(
+    config: GeneratorConfig, shape: TokenShape, sampling: SamplingConfig, *, num_condition_tokens: int
+) -> Size:
+    """Count a model without making its weights.
+
+    Args:
+        num_condition_tokens: of the image and the text together.
+    """
+    with torch.device("meta"):
+        model = Generator(config, shape).requires_grad_(False)
+    num_masked = round(config.mask_ratio.mean() * shape.num_tokens)
+    prefix = _prefix_flops(model, num_condition_tokens)
+    step = _transformer_flops(model, shape.num_tokens - num_masked) + _condition_flops(model, num_masked)
+    denoising = _denoiser_flops(model, num_masked * config.noise_draws)
+    branches = 1 if sampling.guidance_scale == 1 else 2
+    sampled, num_known = branches * prefix, 0
+    calls = _calls_per_token(config)
+    for after in cosine_schedule(shape.num_tokens, sampling.num_steps):
+        unknown = shape.num_tokens - num_known
+        sampled += branches * (_transformer_flops(model, num_known) + _condition_flops(model, unknown))
+        sampled += branches * calls * _denoiser_flops(model, after - num_known)
+        num_known = after
+    return Size(
+        num_tokens=shape.num_tokens,
+        parameters={part: sum(p.numel() for p in getattr(model, part).parameters()) for part in PARTS},
+        training_flops=3 * (prefix + step + denoising),
+        sampling_flops=sampled,
+    )
+
+
+def _calls_per_token(config: GeneratorConfig) -> int:
+    if config.head == "ddpm":
+        return config.ddpm.num_steps
+    return config.flow.num_steps * 2 - 1 if config.flow.solver == "heun" else config.flow.num_steps
+
+
+def _prefix_flops(model: Generator, num_condition_tokens: int) -> int:
+    shape, num_text = model.shape, num_condition_tokens // 2
+    with torch.device("meta"):
+        condition = Condition(
+            torch.empty(1, num_condition_tokens - num_text, shape.image_width),
+            torch.empty(1, num_text, shape.text_width),
+            torch.ones(1, num_text, dtype=torch.bool),
+            has_image=torch.ones(1, dtype=torch.bool),
+            has_text=torch.ones(1, dtype=torch.bool),
+        )
+    return _count(model.encode_prefix, condition)
+
+
+def _transformer_flops(model: Generator, num_known: int) -> int:
+    mae, width, num_prefix = model.masked_autoencoder, model.config.width, model.config.num_prefix
+
+    def run(known: torch.Tensor, seen: torch.Tensor, whole: torch.Tensor) -> None:
+        mae.embed(known)
+        for block in mae.encoder:
+            seen = block(seen)
+        mae.to_decoder(seen)
+        for block in mae.decoder:
+            whole = block(whole)
+
+    with torch.device("meta"):
+        known = torch.empty(1, num_known, model.shape.token_dim)
+        seen, whole = (torch.empty(1, num_prefix + count, width) for count in (num_known, model.shape.num_tokens))
+    return _count(run, known, seen, whole)
+
+
+def _condition_flops(model: Generator, num_rows: int) -> int:
+    return _count(model.denoiser.embed_condition, torch.empty(num_rows, model.config.width, device="meta"))
+
+
+def _denoiser_flops(model: Generator, num_rows: int) -> int:
+    with torch.device("meta"):
+        x_t, t = torch.empty(num_rows, model.shape.token_dim), torch.empty(num_rows)
+        condition = torch.empty(num_rows, model.config.denoiser_width)
+    return _count(model.denoiser, x_t, t, condition)
+
+
+def _count(run: Callable[..., Any] | nn.Module, *arguments: Any) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run(*arguments)
+    return int(counter.get_total_flops())
