@@ -7,27 +7,27 @@ from torch import Tensor, nn
 
 from ltm3d.nn.embeddings import TimeEmbedding
 
-# N rows (tokens × noise draws), D token channels, C width of c_i, W width of the MLP
+# N rows (tokens × noise draws), D token channels, C width of c_i, W width of the MLP, O outputs of the diffusion head
 
 
 class DenoiseNet(nn.Module):
     """Residual MLP modulated by time and condition through adaptive layer norm; zero-initialised gates and output."""
 
-    def __init__(self, *, token_dim: int, condition_width: int, width: int, depth: int) -> None:
+    def __init__(self, *, token_dim: int, num_outputs: int, condition_width: int, width: int, depth: int) -> None:
         super().__init__()
         self.embed_token = nn.Linear(token_dim, width)
         self.embed_time = TimeEmbedding(width)
         self.embed_condition = nn.Linear(condition_width, width)
         self.blocks = nn.ModuleList(ModulatedBlock(width) for _ in range(depth))
         self.final_modulation = nn.Linear(width, 2 * width)
-        self.to_out = nn.Linear(width, token_dim)
+        self.to_out = nn.Linear(width, num_outputs)
         for layer in (self.final_modulation, self.to_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(
         self, x_t: Float[Tensor, "N D"], t: Float[Tensor, " N"], condition: Float[Tensor, "N W"]
-    ) -> Float[Tensor, "N D"]:
+    ) -> Float[Tensor, "N O"]:
         """Predict the diffusion head's target.
 
         Args:

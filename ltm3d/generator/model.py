@@ -83,6 +83,7 @@ class Generator(TokenModel):
         )
         self.denoiser = DenoiseNet(
             token_dim=shape.token_dim,
+            num_outputs=config.ddpm.num_outputs(shape.token_dim) if config.head == "ddpm" else shape.token_dim,
             condition_width=config.width,
             width=config.denoiser_width,
             depth=config.denoiser_depth,

@@ -30,7 +30,8 @@ class SamplingConfig:
 
     Attributes:
         num_steps: S, steps of the masked generation.
-        guidance_scale: classifier-free guidance at the end; it grows linearly with the known tokens. 1 = off.
+        guidance_scale: classifier-free guidance; 1 = off.
+        guidance_schedule: `linear`, it grows from 1 to the scale with the known tokens; `constant`.
         temperature: factor on the noise that diffusion starts from.
         alpha_schedule: weight α_i of the sampled tokens against the reconstructed ones: `power`, ((i + 1)/S)^p;
             `constant`, `alpha` at every step; `off`, α = 1, no reconstruction guidance.
@@ -41,6 +42,7 @@ class SamplingConfig:
 
     num_steps: int = 16
     guidance_scale: float = 2.0
+    guidance_schedule: str = "linear"
     temperature: float = 1.0
     alpha_schedule: str = "power"
     alpha_power: float = 1.0
@@ -52,6 +54,8 @@ class SamplingConfig:
             raise ConfigError(f"num_steps is {self.num_steps}; it must be at least 1")
         if self.guidance_scale < 0:
             raise ConfigError(f"guidance_scale is {self.guidance_scale}; it must be 0 or more (1 = off)")
+        if self.guidance_schedule not in ("linear", "constant"):
+            raise ConfigError(f"guidance_schedule is {self.guidance_schedule!r}; it must be 'linear' or 'constant'")
         if self.alpha_schedule not in ("power", "constant", "off"):
             raise ConfigError(f"alpha_schedule is {self.alpha_schedule!r}; it must be 'power', 'constant' or 'off'")
         if self.order not in ("random", "raster"):
@@ -110,7 +114,9 @@ def sample_tokens(
         chosen = masked & (rank < num_known_after)
         alpha = config.alpha_at(step, len(schedule))
         known = tokens if alpha == 1 else (1 - alpha) * guess + alpha * tokens
-        scale = linear_guidance(config.guidance_scale, num_known=num_known_after, num_tokens=num_tokens)
+        scale = config.guidance_scale
+        if config.guidance_schedule == "linear":
+            scale = linear_guidance(scale, num_known=num_known_after, num_tokens=num_tokens)
         conditions = [generator.token_conditions(prefix, known, masked)[chosen[masked]]]
         if null_prefix is not None:
             conditions.append(generator.token_conditions(null_prefix, known, masked)[chosen[masked]])
@@ -165,7 +171,9 @@ def _denoise(
             return generator.denoiser(x_t, t, stacked)
         both = generator.denoiser(x_t.repeat(2, 1), t.repeat(2), stacked)
         conditional, unconditional = both.chunk(2)
-        return guide(conditional, unconditional, scale)
+        channels = noise.shape[1]  # a learned variance beside them stays the conditional one
+        guided = guide(conditional[:, :channels], unconditional[:, :channels], scale)
+        return torch.cat([guided, conditional[:, channels:]], dim=1)
 
     if generator.config.head == "flow":
         return generator.config.flow.sample(predict, noise, temperature=config.temperature)

@@ -11,7 +11,7 @@ from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 
 
-@pytest.fixture(params=["flow", "ddpm"])
+@pytest.fixture(params=["flow", "ddpm", "ddpm-learned"])
 def generator(request: pytest.FixtureRequest) -> Generator:
     torch.manual_seed(0)
     config = GeneratorConfig(
@@ -22,12 +22,12 @@ def generator(request: pytest.FixtureRequest) -> Generator:
         num_prefix=3,
         denoiser_width=32,
         denoiser_depth=2,
-        head=request.param,
+        head=request.param.partition("-")[0],
         flow=FlowMatching(num_steps=4),
-        ddpm=Ddpm(num_timesteps=100, num_steps=20),
+        ddpm=Ddpm(num_timesteps=100, num_steps=20, variance=request.param.partition("-")[2] or "fixed"),
     )
     model = Generator(config, SHAPE).eval()
-    randomize(model)
+    randomize(model, std=0.05 if "learned" in request.param else 0.2)  # wild variances make rounding errors large
     return model
 
 

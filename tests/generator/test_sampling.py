@@ -57,6 +57,22 @@ def test_guidance_scale_one_is_the_conditional_branch(generator: Generator, cond
     )
 
 
+def test_guidance_grows_or_is_the_same_at_every_step(generator: Generator, condition: Condition) -> None:
+    off = replace(CONFIG, alpha_schedule="off")
+    grown, constant = (
+        sample_tokens(generator, condition, config=replace(off, guidance_schedule=schedule), seeds=range(4))
+        for schedule in ("linear", "constant")
+    )
+    assert not torch.equal(grown, constant)
+    one_step = replace(off, num_steps=1)
+    assert torch.equal(
+        sample_tokens(generator, condition, config=one_step, seeds=range(4)),
+        sample_tokens(generator, condition, config=replace(one_step, guidance_schedule="constant"), seeds=range(4)),
+    )
+    with pytest.raises(ConfigError, match="guidance_schedule is 'cosine'"):
+        SamplingConfig(guidance_schedule="cosine")
+
+
 def test_each_token_is_written_once(generator: Generator, condition: Condition) -> None:
     seen: list[torch.Tensor] = []
     config = replace(CONFIG, alpha_schedule="off")

@@ -9,11 +9,11 @@ from ltm3d.nn.randomness import StepRandom
 SHAPE = TokenShape(num_tokens=8, token_dim=4, image_width=12, text_width=10)
 
 
-def randomize(module: torch.nn.Module) -> None:
+def randomize(module: torch.nn.Module, std: float = 0.2) -> None:
     """Give zero-initialised layers weights, as training would."""
     for parameter in module.parameters():
         if not bool(parameter.any()):
-            torch.nn.init.normal_(parameter, std=0.2)
+            torch.nn.init.normal_(parameter, std=std)
 
 
 def batch_of(condition: Condition) -> dict[str, torch.Tensor]:
