@@ -9,7 +9,7 @@ from ltm3d.compilation import compiled
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.raycasting import RayScene
 
-BAND, OUTSIDE, ENCLOSED, WOUND = 0, 1, 2, 3
+BAND, OUTSIDE, ENCLOSED, WOUND, UNSURE = 0, 1, 2, 3, 4
 _PADDING = 3  # free voxels around the mesh
 _SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_mark`)
 _STEPS = 48  # voxels that a ray may run to find a free one
@@ -79,9 +79,12 @@ class FloodFill:
         for start in range(0, len(band), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             seen = self._look(points[band[chunk]], _DIRECTIONS[None], clearance[chunk], stride=1.0, steps=_STEPS)
-            votes = np.stack([(seen == label).sum(axis=1) for label in (OUTSIDE, ENCLOSED, WOUND)], axis=1)
-            vote = np.where(votes[:, 0] >= votes[:, 1:].sum(axis=1), OUTSIDE, 1 + votes.argmax(axis=1))
-            labels[band[chunk]] = np.where(votes.any(axis=1), vote, BAND)
+            kinds = (OUTSIDE, ENCLOSED, WOUND, UNSURE)
+            outside, enclosed, wound, unsure = ((seen == kind).sum(axis=1) for kind in kinds)
+            is_mixed = (unsure > 0) | (wound > 0) & (outside > 0)
+            open_vote = np.where(is_mixed, UNSURE, np.where(wound > 0, WOUND, OUTSIDE))
+            vote = np.where(enclosed > outside + wound + unsure, ENCLOSED, open_vote)
+            labels[band[chunk]] = np.where(seen.any(axis=1), vote, BAND)
         return labels
 
     def _look(

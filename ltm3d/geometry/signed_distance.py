@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh, has_no_boundary
-from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, WOUND, FloodFill
+from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, UNSURE, WOUND, FloodFill
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.geometry.triangle_tree import TriangleTree
 
 FLOOD_RESOLUTION = 96
 _NUM_PROBES = 4096
-_CLEARLY = 0.25  # difference to 0.5 at which a neighbour's winding number will do
+_CLEARLY = 0.3  # difference to 0.5 at which the winding number of a voxel that is seen will do
 _SURELY_NOT_WOUND = 0.4  # at the shore, so that 0.5 is not reached beyond
 
 
@@ -23,8 +23,9 @@ class SignedDistance:
     """A mesh ready for distance queries; negative inside. Everything is deterministic and runs on one thread.
 
     A winding number is harmonic off the surface, so it is largest where the open outside begins: the flood's shore.
-    There it is asked for once a voxel, and what lies in the band takes the answer of the voxel it sees. It is asked
-    for point by point only where nothing is seen, and in the open where the shore does not rule out that it is large.
+    There it is asked for voxel by voxel, and what lies in the band takes a clear answer of the voxels it sees. It is
+    asked for point by point where nothing or no clear answer is seen, and in the open where the shore does not rule
+    out that it is large.
 
     Args:
         mesh: welded by position, at least one face.
@@ -38,22 +39,22 @@ class SignedDistance:
         self._open_is_outside = True
         if not has_no_boundary(mesh):  # without boundary it winds 0 times around all that is joined to the far field
             places, wound = self._wind_around_shore()
-            self._flood.labels[tuple(places[wound > 0.5].T)] = WOUND
+            self._flood.labels[tuple(places[wound > 0.5 - _CLEARLY].T)] = UNSURE
+            self._flood.labels[tuple(places[wound > 0.5 + _CLEARLY].T)] = WOUND
             self._open_is_outside = bool((wound < _SURELY_NOT_WOUND).all())
 
     def _wind_around_shore(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the shore's voxels [R, 3] and how often the surface winds around each [R], without sign.
+        """Return the shore's voxels within the bounds [R, 3], and how often the surface winds around each, unsigned.
 
-        One voxel of each block of 2 x 2 x 2 stands for the others where its number is far from 0.5. The band is two
-        voxels thick at least, so no block reaches both sides of a sheet.
+        One voxel of each block of 2 x 2 x 2 stands for the others. The band is two voxels thick at least, so no block
+        reaches both sides of a sheet.
         """
         places, centres = self._flood.shore()
+        within = self._within_bounds(centres)
+        places, centres = places[within], centres[within]
         block = np.ravel_multi_index(tuple(places.T // 2), self._flood.labels.shape)
         _, first, block = np.unique(block, return_index=True, return_inverse=True)
-        wound = np.abs(self._tree.winding_numbers(centres[first]))[block]
-        near = np.abs(wound - 0.5) < _CLEARLY
-        wound[near] = np.abs(self._tree.winding_numbers(centres[near]))
-        return places, wound
+        return places, np.abs(self._tree.winding_numbers(centres[first]))[block]
 
     def unsigned(self, points: np.ndarray) -> np.ndarray:
         """Return the distance [Q] of points [Q, 3] to the closest triangle, float32."""
@@ -66,11 +67,12 @@ class SignedDistance:
         closest, _ = self._tree.closest_points(points)
         distance = np.linalg.norm(points - closest, axis=1)
         label = self._flood.classify(points, closest)
-        inside = (label == ENCLOSED) | (label == WOUND)
-        doubtful = label == BAND
+        within = self._within_bounds(points)  # outside of them, no winding number counts
+        inside = (label == ENCLOSED) | (label == WOUND) & within
+        doubtful = (label == BAND) | (label == UNSURE)
         if not self._open_is_outside:
-            in_the_open = np.isin(self._flood.lookup(points), (OUTSIDE, WOUND))
-            doubtful |= in_the_open & self._within_bounds(points)
+            doubtful |= np.isin(self._flood.lookup(points), (OUTSIDE, WOUND))
+        doubtful &= within
         inside[doubtful] = self._is_wound(points[doubtful])
         return np.where(inside, -distance, distance)
 

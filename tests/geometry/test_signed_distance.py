@@ -58,6 +58,22 @@ def test_a_box_without_lid_is_filled_by_winding_and_keeps_true_distances() -> No
     assert opened.sign_disagreement > 0.9
 
 
+@pytest.mark.parametrize("variant", ["without lid", "faces turned"])
+def test_no_sign_is_wrong_near_edges_of_what_winds_by_halves(variant: str) -> None:
+    extents = (1.9, 1.2, 1.55)
+    solid = box(extents)
+    if variant == "without lid":
+        faces = solid.faces[~(solid.triangles[..., 1].min(axis=1) > 0.59)]
+    else:
+        faces = solid.faces.copy()
+        faces[::3] = faces[::3, ::-1]
+    mesh = Mesh(solid.vertices, faces)
+    points = np.concatenate([points_around(mesh, std, 20_000) for std in (0.005, 0.05)] + [uniform_points(20_000)])
+    clear = np.abs(box_distance(points, extents)) > 1e-5
+    signed, truth = SignedDistance(mesh)(points), box_distance(points, extents)
+    assert np.array_equal(signed[clear] < 0, truth[clear] < 0)
+
+
 def test_overlapping_parts_are_one_solid() -> None:
     pair = concatenate([box(center=(-0.3, 0, 0)), inside_out(box((1.0, 0.5, 0.5), center=(0.3, 0, 0)))])
     truth = np.minimum(
