@@ -11,7 +11,7 @@ from ltm3d.geometry.raycasting import RayScene
 
 BAND, OUTSIDE, ENCLOSED, WOUND, UNSURE = 0, 1, 2, 3, 4
 _PADDING = 3  # free voxels around the mesh
-_SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_mark`)
+_SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_band`)
 _STEPS = 48  # voxels that a ray may run to find a free one
 _CHUNK = 32_768  # points that look around at once: bounds the memory
 
@@ -21,6 +21,7 @@ class FloodFill:
 
     Voxels that the surface may touch form the band; free voxels joined to the border are outside, the other free ones
     enclosed. Gaps narrower than about two voxels count as closed. The winding of faces plays no part.
+    A caller that knows it may write WOUND or UNSURE to voxels of the shore: what sees these is labelled so.
 
     Args:
         resolution: voxels along the longest side of the bounding box.

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_tokens import rows
 from two_tokens import LEVEL, prompts, train_on_pairs
 
 from ltm3d.errors import ConfigError
@@ -12,16 +13,6 @@ from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import SamplingConfig, sample_tokens
 
 CONFIG = SamplingConfig(num_steps=5, guidance_scale=2.0)
-
-
-def rows(condition: Condition, index: list[int]) -> Condition:
-    return Condition(
-        condition.image_tokens[index],
-        condition.text_tokens[index],
-        condition.text_mask[index],
-        condition.has_image[index],
-        condition.has_text[index],
-    )
 
 
 def test_a_sample_does_not_depend_on_its_batch(

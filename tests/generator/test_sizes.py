@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_tokens import SHAPE, batch_of
+from tiny_tokens import SHAPE, batch_of, rows
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,10 +16,6 @@ from ltm3d.nn.randomness import StepRandom
 SAMPLING = SamplingConfig(num_steps=3, alpha_schedule="off", guidance_scale=2.0)
 
 
-def first_row(condition: Condition) -> Condition:
-    return Condition(*(getattr(condition, name)[:1] for name in vars(condition)))
-
-
 def test_operations_are_those_of_the_model_itself(generator: Generator, condition: Condition) -> None:
     config = replace(generator.config, mask_ratio=MaskRatio(center=0.75, std=1e-3, minimum=0.7))
     model = Generator(config, SHAPE).requires_grad_(False)
@@ -31,7 +27,7 @@ def test_operations_are_those_of_the_model_itself(generator: Generator, conditio
         model.training_loss(batch, StepRandom(0, 0, [0]))
     assert size.training_flops == pytest.approx(3 * counter.get_total_flops(), rel=0.005)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # the CPU kernel is not counted
-        sample_tokens(model, first_row(condition), config=SAMPLING, seeds=[0])
+        sample_tokens(model, rows(condition, [0]), config=SAMPLING, seeds=[0])
     assert size.sampling_flops == pytest.approx(counter.get_total_flops(), rel=0.005)
     assert size.training_flops_per_token == size.training_flops / 8
 

@@ -16,6 +16,17 @@ def randomize(module: torch.nn.Module, std: float = 0.2) -> None:
             torch.nn.init.normal_(parameter, std=std)
 
 
+def rows(condition: Condition, index: list[int]) -> Condition:
+    """Some of the prompts."""
+    return Condition(
+        condition.image_tokens[index],
+        condition.text_tokens[index],
+        condition.text_mask[index],
+        condition.has_image[index],
+        condition.has_text[index],
+    )
+
+
 def batch_of(condition: Condition) -> dict[str, torch.Tensor]:
     """Four shapes' tokens with the prompts of a condition."""
     random = torch.Generator().manual_seed(5)
