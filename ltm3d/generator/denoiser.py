@@ -26,11 +26,12 @@ class DenoiseNet(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(
-        self, x_t: Float[Tensor, "N D"], t: Float[Tensor, " N"], condition: Float[Tensor, "N W"]
+        self, x_t: Float[Tensor, "N D"], t: Float[Tensor, " #N"], condition: Float[Tensor, "N W"]
     ) -> Float[Tensor, "N O"]:
         """Predict the diffusion head's target.
 
         Args:
+            t: of each row, or one for all, as in sampling.
             condition: c_i already through `embed_condition`, which costs once a token and not once a noise draw.
         """
         modulation = F.silu(self.embed_time(t) + condition)

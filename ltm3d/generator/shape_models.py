@@ -58,7 +58,7 @@ class ShapeModels:
         config: SamplingConfig,
         on_step: OnStep | None = None,
     ) -> Float[Tensor, "B L D"]:
-        """Generate tokens, not normalised: ready to decode."""
+        """Generate tokens, not normalised: ready to decode; seeds as in `sample_tokens`."""
         if isinstance(self.generator, Dit):
             return self.tokenizer.denormalize(
                 sample_at_once(self.generator, condition, config=config, seeds=seeds, on_step=on_step)

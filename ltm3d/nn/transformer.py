@@ -37,20 +37,32 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width)
 
-    def forward(self, x: Float[Tensor, "B N H"]) -> Float[Tensor, "B N H"]:
-        x = x + self.attention(self.attention_norm(x))
+    def forward(
+        self, x: Float[Tensor, "B N H"], *, visible: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B N H"]:
+        x = x + self.attention(self.attention_norm(x), visible=visible)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
-def run_blocks(blocks: nn.ModuleList, x: Float[Tensor, "B N H"], *, recompute: bool = False) -> Float[Tensor, "B N H"]:
+def run_blocks(
+    blocks: nn.ModuleList,
+    x: Float[Tensor, "B N H"],
+    *,
+    visible: Bool[Tensor, "B N"] | None = None,
+    recompute: bool = False,
+) -> Float[Tensor, "B N H"]:
     """Run one block after the other.
 
     Args:
+        visible: which positions may be attended to; None = all.
         recompute: keep only each block's input and run it again in the backward pass ("activation checkpointing":
             memory falls to a block's, a step takes a third longer).
     """
     for block in blocks:
-        x = checkpoint(block, x, use_reentrant=False) if recompute and torch.is_grad_enabled() else block(x)
+        if recompute and torch.is_grad_enabled():
+            x = checkpoint(block, x, visible=visible, use_reentrant=False)
+        else:
+            x = block(x, visible=visible)
     return x
 
 
