@@ -16,7 +16,6 @@ from ltm3d.conditioning.encoder import ConditionEncoder
 from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokenizer
 from ltm3d.metrics.retrieval import recall_at_1
 from ltm3d.nn.weights import load_state
-from ltm3d.rendering.cameras import ViewConfig
 from ltm3d.schema import VIEWS
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
@@ -24,6 +23,7 @@ from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
+from ltm3d.transforms.render import RenderConfig
 from pipelines import _stage
 from pipelines._planning import available, with_captions
 from pipelines._training import run_training, write_rows
@@ -51,7 +51,7 @@ def main() -> None:
         captions = {entry.uid: entry.caption for entry in entries}
         splits = {split: uids_of_split(entries, split) for split in ("train", "val", "test")}
         train_captions = [captions[uid] for uid in splits["train"]]
-        field_of_view = stage.params.get("render_views.views", ViewConfig).field_of_view
+        field_of_view = stage.params.get("render_views", RenderConfig).views.field_of_view
         data = partial(build_examples, views, meshes, captions, train_captions, config, field_of_view)
         digests = [shard.digest for root in (views, meshes) for shard in list_shards(root)]
         result = run_training(
