@@ -88,7 +88,7 @@ def fidelity_ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, 
     return {
         prompt: methods["generated"]["chamfer_l1"] / methods["retrieval"]["chamfer_l1"]
         for prompt, methods in table.items()
-        if "generated" in methods and methods["retrieval"]["chamfer_l1"] > 0
+        if {"generated", "retrieval"} <= set(methods) and methods["retrieval"]["chamfer_l1"] > 0
     }
 
 

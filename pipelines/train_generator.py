@@ -7,7 +7,10 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ltm3d.errors import ModelError
-from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator
+from ltm3d.generator.kinds import AnyGenerator, AnyGeneratorConfig, build_generator
+from ltm3d.generator.model import Generator, GeneratorConfig
+from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.training.config import TrainingConfig
@@ -15,7 +18,7 @@ from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 def main(representation: str) -> None:
@@ -28,11 +31,12 @@ def main(representation: str) -> None:
         if not allow_unordered:
             check_order(latents.tokenizer)
         shape = latents.token_shape()
+        guide = (stage.data / "models" / "reconstructor" / representation).absolute() if uses_guide(config) else None
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(CODE_VERSION, config, latents.key()),
-            build_model=partial(build_generator, config, shape),
+            run_key=key_of(CODE_VERSION, config, latents.key(), weights_hash(guide) if guide else None),
+            build_model=partial(build_model, config, shape, guide),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
         )
@@ -40,6 +44,25 @@ def main(representation: str) -> None:
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "generator" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
+
+
+def uses_guide(config: AnyGeneratorConfig) -> bool:
+    """Say whether the reconstruction module takes part in the training."""
+    if not isinstance(config, GeneratorConfig):
+        return False
+    return config.known_corruption > 0 and config.corruption == "reconstruction"
+
+
+def build_model(config: AnyGeneratorConfig, shape: TokenShape, guide: Path | None) -> AnyGenerator:
+    """Build the model to be trained.
+
+    Args:
+        guide: folder of the frozen reconstruction module, where it takes part.
+    """
+    model = build_generator(config, shape)
+    if guide is not None and isinstance(model, Generator):
+        model.reconstruct_with(Reconstructor.load(guide))
+    return model
 
 
 def check_order(tokenizer: Path) -> None:

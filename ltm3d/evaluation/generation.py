@@ -119,21 +119,25 @@ class Evaluator:
         """List for each test asset all shapes to measure, in the table's order."""
         candidates: list[list[Candidate]] = [[] for _ in self.entries]
         for prompt in self.prompts:
-            retrieved, guessed = self._retrieved(prompt, view), self._guessed(prompt, view)
-            for entry, found, guess, own in zip(self.entries, retrieved, guessed, candidates, strict=True):
+            for entry, own in zip(self.entries, candidates, strict=True):
                 key = (entry.uid, prompt)
                 own += [
                     Candidate("generated", prompt, mesh, torch.from_numpy(tokens))
                     for mesh, tokens in self.data.samples[key]
                 ]
                 own += [Candidate("generated", prompt)] * self.data.counts[key]
+            if not self.data.config.baselines:
+                continue
+            retrieved, guessed = self._retrieved(prompt, view), self._guessed(prompt, view)
+            for found, guess, own in zip(retrieved, guessed, candidates, strict=True):
                 own += [
                     Candidate("retrieval", prompt, mesh=found),
                     Candidate("reconstruction_module", prompt, tokens=guess),
                 ]
-        for own, mean, tokens in zip(candidates, self._category_means(), self._tokens(self.entries), strict=True):
-            own += [Candidate("category_mean", "none", tokens=torch.from_numpy(mean))]
-            own += [Candidate("round_trip", "none", tokens=torch.from_numpy(tokens))]
+        if self.data.config.baselines:
+            for own, mean, tokens in zip(candidates, self._category_means(), self._tokens(self.entries), strict=True):
+                own += [Candidate("category_mean", "none", tokens=torch.from_numpy(mean))]
+                own += [Candidate("round_trip", "none", tokens=torch.from_numpy(tokens))]
         return candidates
 
     def _retrieved(self, prompt: str, view: int) -> list[Mesh]:

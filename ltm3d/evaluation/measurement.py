@@ -36,12 +36,14 @@ class EvaluationConfig:
     Attributes:
         num_points: surface points of each shape.
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
+        baselines: measure retrieval, reconstruction module, category mean and round trip, too.
     """
 
     num_points: int = 20_000
     thresholds: tuple[float, ...] = (0.02, 0.05)
     resolution: int = 64
     num_gallery_assets: int = 14
+    baselines: bool = True
 
     def __post_init__(self) -> None:
         if self.num_points < 100:

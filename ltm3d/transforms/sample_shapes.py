@@ -18,7 +18,7 @@ from ltm3d.shards.write import Reject
 from ltm3d.tokenizers.decoding import decode_mesh
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 PROMPTS = ("image", "text", "both")
 
 
@@ -29,6 +29,7 @@ class SampleShapesConfig:
     Attributes:
         prompts: of `image`, `text`, `both`.
         num_seeds: samples a prompt.
+        first_seed: number of the first of them; other numbers are other samples.
         view: the rendered view that is the image prompt.
         resolution: cells an axis of the extraction grid.
     """
@@ -36,6 +37,7 @@ class SampleShapesConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     prompts: tuple[str, ...] = PROMPTS
     num_seeds: int = 3
+    first_seed: int = 0
     view: int = 0
     resolution: int = 64
     max_reject_fraction: float = 0.2
@@ -76,14 +78,11 @@ class ShapeSampler:
     def __call__(self, job: ShardJob) -> ShardResult:
         shard = read_shard(job.inputs[0])
         config = self.config
-        prompts = [
-            Prompt(uid=uid, kind=kind, number=number)
-            for uid in job.uids
-            for kind in config.prompts
-            for number in range(config.num_seeds)
-        ]
-        rows = [shard.uids.index(prompt.uid) for prompt in prompts]
-        condition = condition_rows(shard, rows, [prompt.kind for prompt in prompts], view=config.view)
+        asked = [(uid, kind) for uid in job.uids for kind in config.prompts]
+        numbers = range(config.first_seed, config.first_seed + config.num_seeds)
+        prompts = [Prompt(uid=uid, kind=kind, number=number) for uid, kind in asked for number in numbers]
+        rows = [shard.uids.index(uid) for uid, _ in asked]
+        condition = condition_rows(shard, rows, [kind for _, kind in asked], view=config.view)
         tokens = self.models.generate(condition, seeds=[prompt.seed for prompt in prompts], config=config.sampling)
         kept: list[Prompt] = []
         rejects: list[Reject] = []
