@@ -156,3 +156,14 @@ SAMPLES = (
     Field(name="faces", dtype="int64", shape=("F", 3), unit="index of a vertex of the same sample", ragged=True),
     Field(name="tokens", dtype="float32", shape=("L", "D"), unit="generated latent tokens, not normalised"),
 )
+
+CLOUD_SAMPLES = (
+    Field(name="points", dtype="float32", shape=("P", 6), unit="position in the normalised frame, unit normal"),
+    Field(name="colors", dtype="uint8", shape=("P", 3), unit="sRGB"),
+    Field(name="tokens", dtype="float32", shape=("L", "D"), unit="generated latent tokens, not normalised"),
+)
+
+GAUSSIANS_SAMPLES = (
+    Field(name="gaussians", dtype="float32", shape=("G", 14), unit="as the target's"),
+    Field(name="tokens", dtype="float32", shape=("L", "D"), unit="generated latent tokens, not normalised"),
+)

@@ -9,7 +9,7 @@ from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.kinds import load_tokenizer
 from pipelines._planning import available
 
 
@@ -37,7 +37,7 @@ class LatentData:
 
     def examples(self, uids: list[str]) -> LatentExamples:
         """Open the latents and conditions of some assets."""
-        tokenizer = SdfTokenizer.load(self.tokenizer)
+        tokenizer = load_tokenizer(self.tokenizer)
         return LatentExamples(ShardSet(self.tokens, uids), ShardSet(self.conditions, uids), tokenizer)
 
     def train_examples(self) -> LatentExamples:

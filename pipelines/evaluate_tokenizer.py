@@ -1,6 +1,7 @@
 """Measure the tokenizer on the test split, beside its ceiling, and audit its tokens → data/metrics."""
 
 import json
+from typing import Any
 
 import torch
 
@@ -10,8 +11,8 @@ from ltm3d.evaluation.table import to_document, to_text
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import ShardSet
-from ltm3d.tokenizers.audit import audit_tokens
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.kinds import load_tokenizer
+from ltm3d.transforms.audit_tokens import audit_set
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
 from pipelines._evaluation import log_document
@@ -23,23 +24,24 @@ def main(representation: str) -> None:
     with _stage.stage("evaluate_tokenizer", representation=representation, minutes="2 minutes", disk="1 MB") as stage:
         config = stage.params.get("evaluate_tokenizer", ReconstructionConfig)
         num_surface = stage.params.get("encode_tokens", EncodeTokensConfig).num_surface
-        tokenizer = SdfTokenizer.load(stage.data / "models" / "tokenizer" / representation)
+        tokenizer = load_tokenizer(stage.data / "models" / "tokenizer" / representation)
         uids = uids_of_split(available(stage.data, f"targets/{representation}"), "test")
         targets = ShardSet(stage.data / "targets" / representation, uids)
         meshes = MeshSet(ShardSet(stage.data / "meshes", uids))
-        first = encode_set(tokenizer, targets, num_surface=num_surface).mean
-        second = encode_set(tokenizer, targets, num_surface=num_surface, start=num_surface).mean
+        tokens = encode_set(tokenizer, targets, num_surface=num_surface).mean
         stage.start_ray()
         scores = measure_reconstructions(
             tokenizer,
-            [Encoded(*asset) for asset in zip(uids, meshes, first, strict=True)],
+            [
+                Encoded(uid, meshes[index], tokens[index], tokenizer.target_shape(targets, index))
+                for index, uid in enumerate(uids)
+            ],
             config=config,
             seed=stage.seed,
             map_assets=_stage.map_over_ray,
         )
-        document = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
-        if len(uids) > 1:
-            document["token_audit"] = audit_tokens(tokenizer.normalize(first), tokenizer.normalize(second)).to_dict()
+        document: dict[str, Any] = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
+        document["token_audit"] = audit_set(tokenizer, targets, num_surface=num_surface)
         path = stage.data / "metrics" / f"tokenizer_{representation}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")

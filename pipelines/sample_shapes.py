@@ -1,7 +1,8 @@
 """Generate shapes for the prompts of the test split → data/samples/R."""
 
-from ltm3d import schema
 from ltm3d.nn.weights import weights_hash
+from ltm3d.tokenizers.kinds import tokenizer_kind
+from ltm3d.tokenizers.shape import sample_fields
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from ltm3d.transforms.sample_shapes import CODE_VERSION, SampleShapesConfig, ShapeSampler
 from pipelines import _stage
@@ -12,19 +13,20 @@ def main(representation: str) -> None:
     """Sample every prompt of every test asset with each seed."""
     with _stage.stage("sample_shapes", representation=representation, minutes="3 minutes", disk="60 MB") as stage:
         config = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
+        fields = sample_fields(tokenizer_kind(representation).shape_type)
         parts = ("tokenizer", "reconstructor", "generator")
         folders = [(stage.data / "models" / part / representation).absolute() for part in parts]
         jobs = plan_jobs(
             uids_by_shard(available(stage.data, "conditions", f"tokens/{representation}"), "test"),
             inputs=[stage.data / "conditions"],
-            key_parts=[config, schema.SAMPLES, CODE_VERSION, [weights_hash(folder) for folder in folders]],
+            key_parts=[config, fields, CODE_VERSION, [weights_hash(folder) for folder in folders]],
         )
         stage.start_ray()
         ledger = map_shards_with_model(
             jobs,
             ShapeSampler,
             (*folders, config),
-            fields=schema.SAMPLES,
+            fields=fields,
             output=stage.data / "samples" / representation,
             num_workers=stage.resources.num_workers,
             label=f"sample_shapes@{representation}",

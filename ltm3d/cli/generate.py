@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import typer
 
 from ltm3d.errors import AssetError, ModelError, PromptError
-from ltm3d.geometry.export import write_mesh
 
 DEFAULT_MODEL = "models:/ltm3d-sdf@champion"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
@@ -47,6 +46,7 @@ def generate(
         check_registry(tracking_uri)
     from ltm3d.conditioning.photo import prepare_photo
     from ltm3d.generator.bundle import ShapeGenerator
+    from ltm3d.tokenizers.shape import describe, write_shape
     from ltm3d.tracking.registry import resolve_model
 
     start = time.monotonic()
@@ -62,14 +62,14 @@ def generate(
             typer.echo(f"{save_prepared}: the picture as the model sees it")
     with progress("generating") as on_step:
         try:
-            mesh = generator.generate(
+            shape = generator.generate(
                 image=prepared, text=text, seed=seed, guidance_scale=guidance, num_steps=steps, on_step=on_step
             )
         except AssetError as error:
             message = f"the model gave no surface for this prompt ({error.detail}): try another --seed"
             raise ModelError(message) from error
-    write_mesh(mesh, out)
-    typer.echo(f"{out}: {len(mesh.faces):,} faces, seed {seed}, {time.monotonic() - start:.1f} s")
+    write_shape(shape, out)
+    typer.echo(f"{out}: {describe(shape)}, seed {seed}, {time.monotonic() - start:.1f} s")
 
 
 def check_request(*, out: Path, image: Path | None, text: str | None, save_prepared: Path | None) -> None:

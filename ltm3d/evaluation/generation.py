@@ -20,6 +20,7 @@ from ltm3d.evaluation.measurement import (
     Measured,
     map_here,
     measure_asset,
+    volume_of,
 )
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
@@ -101,7 +102,7 @@ class Evaluator:
         by_asset = self._candidates(view)
         volumes = self.data.set_of(f"targets/{self.data.representation}", self.entries)
         work = [
-            AssetWork(entry.uid, self.meshes[index], np.asarray(volumes.get("volume", index), np.float32), candidates)
+            AssetWork(entry.uid, self.meshes[index], volume_of(volumes, index), candidates)
             for index, (entry, candidates) in enumerate(zip(self.entries, by_asset, strict=True))
         ]
         measure = partial(measure_asset, tokenizer=self.models.tokenizer, config=self.data.config, seed=self.data.seed)
@@ -131,7 +132,7 @@ class Evaluator:
             retrieved, guessed = self._retrieved(prompt, view), self._guessed(prompt, view)
             for found, guess, own in zip(retrieved, guessed, candidates, strict=True):
                 own += [
-                    Candidate("retrieval", prompt, mesh=found),
+                    Candidate("retrieval", prompt, found),
                     Candidate("reconstruction_module", prompt, tokens=guess),
                 ]
         if self.data.config.baselines:

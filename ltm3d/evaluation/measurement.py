@@ -12,8 +12,9 @@ from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
-from ltm3d.tokenizers.decoding import TokenField, decode_mesh
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.shards.read import ShardSet
+from ltm3d.tokenizers.shape import Shape
+from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
 
 # L tokens, D token channels, Q queries
 
@@ -37,11 +38,13 @@ class EvaluationConfig:
         num_points: surface points of each shape.
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
         baselines: measure retrieval, reconstruction module, category mean and round trip, too.
+        num_cloud_points: of a decoded cloud, likewise.
     """
 
     num_points: int = 20_000
     thresholds: tuple[float, ...] = (0.02, 0.05)
     resolution: int = 64
+    num_cloud_points: int = 2048
     num_gallery_assets: int = 14
     baselines: bool = True
 
@@ -50,25 +53,35 @@ class EvaluationConfig:
             raise ConfigError(f"num_points is {self.num_points}; it must be at least 100")
         if self.num_gallery_assets < 1:
             raise ConfigError(f"num_gallery_assets is {self.num_gallery_assets}; it must be at least 1")
+        _ = self.decode
+
+    @property
+    def decode(self) -> DecodeConfig:
+        """How the baselines' tokens become shapes."""
+        return DecodeConfig(resolution=self.resolution, num_points=self.num_cloud_points)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A shape to measure: a mesh with its tokens, a mesh alone, tokens to decode, or neither: a sample that failed."""
+    """A shape to measure: a shape with its tokens, one alone, tokens to decode, or neither: a sample that failed."""
 
     method: str
     prompt: str
-    mesh: Mesh | None = None
+    shape: Shape | None = None
     tokens: Float[torch.Tensor, "L D"] | None = None
 
 
 @dataclass(frozen=True)
 class AssetWork:
-    """A test asset and what to measure against it; `volume` holds [x, y, z, signed distance] rows."""
+    """A test asset and what to measure against it.
+
+    Attributes:
+        volume: rows of [x, y, z, signed distance]; None where the representation has no volume.
+    """
 
     uid: str
     mesh: Mesh
-    volume: Float[np.ndarray, "Q 4"]
+    volume: Float[np.ndarray, "Q 4"] | None
     candidates: Sequence[Candidate]
 
 
@@ -80,29 +93,35 @@ class Measured:
     is_failure: bool
 
 
-def measure_asset(work: AssetWork, *, tokenizer: SdfTokenizer, config: EvaluationConfig, seed: int) -> list[Measured]:
+def volume_of(targets: ShardSet, index: int) -> Float[np.ndarray, "Q 4"] | None:
+    """Read an asset's queries with their distances, where its target has some."""
+    return np.asarray(targets.get("volume", index), np.float32) if "volume" in targets.fields else None
+
+
+def measure_asset(work: AssetWork, *, tokenizer: Tokenizer, config: EvaluationConfig, seed: int) -> list[Measured]:
     """Measure each candidate against the true shape."""
-    queries = np.ascontiguousarray(work.volume[:, :3])
-    inside = work.volume[:, 3] < 0
-    truth = truth_of(work.mesh, queries=queries, inside=inside, num_points=config.num_points, seed=seed)
+    queries = None if work.volume is None else np.ascontiguousarray(work.volume[:, :3])
+    inside = None if work.volume is None else work.volume[:, 3] < 0
+    truth = truth_of(work.mesh, inside=inside, num_points=config.num_points, seed=seed)
     results = []
     for candidate in work.candidates:
-        mesh, candidate_inside = candidate.mesh, None
-        if candidate.tokens is not None:
-            if mesh is None:
-                mesh = _decode(tokenizer, candidate.tokens, config.resolution)
-            candidate_inside = TokenField(tokenizer, candidate.tokens)(queries) < 0
-        elif mesh is not None:
-            candidate_inside = SignedDistance(mesh)(queries) < 0
+        shape, candidate_inside = candidate.shape, None
+        if candidate.tokens is not None and shape is None:
+            shape = decode_or_none(tokenizer, candidate.tokens, config.decode)
+        if queries is not None and candidate.tokens is not None:
+            candidate_inside = tokenizer.inside(candidate.tokens, queries)
+        elif queries is not None and isinstance(shape, Mesh):
+            candidate_inside = SignedDistance(shape)(queries) < 0
         figures = shape_figures(
-            truth, mesh, candidate_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
+            truth, shape, candidate_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results.append(Measured(figures, mesh is None))
+        results.append(Measured(figures, shape is None))
     return results
 
 
-def _decode(tokenizer: SdfTokenizer, tokens: torch.Tensor, resolution: int) -> Mesh | None:
+def decode_or_none(tokenizer: Tokenizer, tokens: torch.Tensor, config: DecodeConfig) -> Shape | None:
+    """Decode tokens; None where there is no shape in them."""
     try:
-        return decode_mesh(tokenizer, tokens, resolution=resolution)
+        return tokenizer.decode_shape(tokens, config)
     except AssetError:
         return None

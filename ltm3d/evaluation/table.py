@@ -12,6 +12,8 @@ Figures = Mapping[str, float]
 class Scores:
     """Figures of one method for one kind of prompt: one record an asset, the mean over its samples.
 
+    A figure that some shape of the method does not have, as the normals of a cloud, is left out.
+
     Attributes:
         failures: samples without a surface; they are measured too, see `shape_figures`.
     """
@@ -23,14 +25,15 @@ class Scores:
 
     def add(self, uid: str, figures: Sequence[Figures], *, failures: int = 0) -> None:
         """Take an asset's samples."""
-        names = figures[0]
+        names = [name for name in figures[0] if all(name in sample for sample in figures)]
         self.by_asset[uid] = {name: sum(sample[name] for sample in figures) / len(figures) for name in names}
         self.failures += failures
 
     def summary(self, *, seed: int) -> dict[str, float]:
         """Return mean and 95 % bootstrap interval over assets a figure, the count of assets and of failures."""
         summary: dict[str, float] = {"num_assets": len(self.by_asset), "num_failures": self.failures}
-        for name in next(iter(self.by_asset.values())):
+        first, *others = self.by_asset.values()
+        for name in (name for name in first if all(name in figures for figures in others)):
             interval = bootstrap_interval([figures[name] for figures in self.by_asset.values()], seed=seed)
             summary[name] = interval.mean
             summary[f"{name}_low"], summary[f"{name}_high"] = interval.low, interval.high

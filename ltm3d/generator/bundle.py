@@ -19,10 +19,10 @@ from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
-from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import weights_hash
 from ltm3d.settings import convert
-from ltm3d.tokenizers.decoding import decode_mesh
+from ltm3d.tokenizers.shape import Shape
+from ltm3d.tokenizers.tokenizer import DecodeConfig
 
 BUNDLE_FILE = "bundle.json"
 PARTS = ("tokenizer", "reconstructor", "generator")
@@ -141,7 +141,7 @@ class ShapeGenerator:
         guidance_scale: float | None = None,
         num_steps: int | None = None,
         on_step: Callable[[int, int], None] | None = None,
-    ) -> Mesh:
+    ) -> Shape:
         """Generate one shape in the normalised frame.
 
         Args:
@@ -163,4 +163,4 @@ class ShapeGenerator:
             config=config,
             on_step=None if on_step is None else lambda step, total, _: on_step(step + 1, total),
         )
-        return decode_mesh(self.models.tokenizer, tokens[0], resolution=self.config.decode_resolution)
+        return self.models.tokenizer.decode_shape(tokens[0], DecodeConfig(resolution=self.config.decode_resolution))

@@ -4,13 +4,13 @@ import numpy as np
 import torch
 
 from ltm3d.shards.read import ShardSet
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.tokenizer import Tokenizer
 
 
 class LatentExamples:
     """Normalised moments of an asset's latents with its condition tokens, from one random view."""
 
-    def __init__(self, tokens: ShardSet, conditions: ShardSet, tokenizer: SdfTokenizer) -> None:
+    def __init__(self, tokens: ShardSet, conditions: ShardSet, tokenizer: Tokenizer) -> None:
         assert tokens.uids == conditions.uids, "tokens and conditions list different assets"
         self.conditions = conditions
         self.moments = [_normalized(tokenizer, tokens, index) for index in range(len(tokens))]
@@ -31,7 +31,7 @@ class LatentExamples:
         }
 
 
-def _normalized(tokenizer: SdfTokenizer, tokens: ShardSet, index: int) -> tuple[np.ndarray, np.ndarray]:
+def _normalized(tokenizer: Tokenizer, tokens: ShardSet, index: int) -> tuple[np.ndarray, np.ndarray]:
     mean = torch.from_numpy(np.array(tokens.get("mean", index)))
     std = torch.from_numpy(np.array(tokens.get("std", index)))
     mean, std = tokenizer.normalize_moments(mean, std)

@@ -15,7 +15,8 @@ from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import OnStep, SamplingConfig, sample_at_once, sample_tokens
 from ltm3d.nn.weights import load_config, weights_hash
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.kinds import load_tokenizer
+from ltm3d.tokenizers.tokenizer import Tokenizer
 
 # B batch, L tokens, D token channels
 
@@ -24,7 +25,7 @@ from ltm3d.tokenizers.sdf import SdfTokenizer
 class ShapeModels:
     """Frozen models that were trained on one another's tokens; made by `ShapeModels.load`."""
 
-    tokenizer: SdfTokenizer
+    tokenizer: Tokenizer
     reconstructor: Reconstructor
     generator: AnyGenerator
 
@@ -43,7 +44,7 @@ class ShapeModels:
                     f"{folder} was trained on tokens of tokenizer {found}, {tokenizer} is {expected}; "
                     "retrain it (dvc repro)"
                 )
-        return cls(SdfTokenizer.load(tokenizer), Reconstructor.load(reconstructor), load_generator(generator))
+        return cls(load_tokenizer(tokenizer), Reconstructor.load(reconstructor), load_generator(generator))
 
     @torch.no_grad()
     def reconstruct(self, condition: Condition) -> Float[Tensor, "B L D"]:

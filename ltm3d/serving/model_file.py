@@ -61,6 +61,7 @@ def answer(generator: Any, request: ShapeRequest) -> ShapeAnswer:
     """Generate the shape of one prompt; a picture is prepared as the training views were."""
     from ltm3d.conditioning.photo import prepare_photo
     from ltm3d.geometry.export import mesh_to_glb
+    from ltm3d.geometry.mesh import Mesh
 
     try:
         image = None
@@ -68,7 +69,7 @@ def answer(generator: Any, request: ShapeRequest) -> ShapeAnswer:
             config = generator.config
             picture = decode_picture(request.image)
             image = prepare_photo(picture, resolution=config.image_resolution, extent=config.image_extent)
-        mesh = generator.generate(
+        shape = generator.generate(
             image=image,
             text=request.text,
             seed=request.seed or 0,
@@ -77,8 +78,10 @@ def answer(generator: Any, request: ShapeRequest) -> ShapeAnswer:
         )
     except (PromptError, ConfigError, AssetError) as error:
         return ShapeAnswer(error=str(error))
-    glb = base64.b64encode(mesh_to_glb(mesh)).decode("ascii")
-    return ShapeAnswer(glb=glb, num_vertices=len(mesh.vertices), num_faces=len(mesh.faces))
+    if not isinstance(shape, Mesh):
+        return ShapeAnswer(error=f"the model makes a {type(shape).__name__}, which is no GLB: use `ltm3d generate`")
+    glb = base64.b64encode(mesh_to_glb(shape)).decode("ascii")
+    return ShapeAnswer(glb=glb, num_vertices=len(shape.vertices), num_faces=len(shape.faces))
 
 
 def decode_picture(text: str) -> "Image.Image":

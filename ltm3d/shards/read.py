@@ -134,6 +134,11 @@ class ShardSet:
             shard.reads_slices = True
         return self
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that every shard has."""
+        return frozenset.intersection(*(frozenset(shard.fields) for shard in self.shards))
+
     def record(self, index: int) -> dict[str, Any]:
         """Give the record of the asset at a position of `uids`."""
         number, place = self._places[index].tolist()

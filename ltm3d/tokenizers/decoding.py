@@ -1,37 +1,30 @@
-"""From latent tokens to a mesh."""
+"""The decoded field of one shape, as a function of points in space."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ltm3d.geometry.extraction import extract_mesh
-from ltm3d.geometry.mesh import Mesh
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.field_decoder import FieldDecoder
 
 QUERIES_A_BATCH = 8192
 
+# Q queries, M memory vectors, H width
+
 
 class TokenField:
-    """The decoded distance field of one shape, as a function of query points."""
+    """Truncated signed distances, negative inside; queries go through in batches of bounded memory."""
 
-    def __init__(self, tokenizer: SdfTokenizer, tokens: Float[Tensor, "L D"]) -> None:
-        self.tokenizer = tokenizer
-        with torch.no_grad():
-            self.memory = tokenizer.decode_memory(tokens[None])
+    def __init__(
+        self, field: FieldDecoder, memory: Float[Tensor, "1 M H"], anchors: Float[Tensor, "M 3"], *, truncation: float
+    ) -> None:
+        self.field = field
+        self.memory = memory
+        self.anchors = anchors
+        self.truncation = truncation
 
     @torch.no_grad()
     def __call__(self, queries: Float[np.ndarray, "Q 3"]) -> Float[np.ndarray, " Q"]:
-        """Return truncated distances, negative inside; queries go through in batches of bounded memory."""
         points = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32)).to(self.memory.device)
-        parts = [self.tokenizer.decode(self.memory, part[None])[0] for part in points.split(QUERIES_A_BATCH)]
-        return torch.cat(parts).cpu().numpy()
-
-
-def decode_mesh(tokenizer: SdfTokenizer, tokens: Float[Tensor, "L D"], *, resolution: int) -> Mesh:
-    """Decode tokens (not normalised) and extract the surface.
-
-    Raises:
-        AssetError: `empty_decode`, the field has no zero crossing; the detail gives its range.
-    """
-    return extract_mesh(TokenField(tokenizer, tokens), resolution=resolution)
+        parts = [self.field(part[None], self.memory, self.anchors)[0] for part in points.split(QUERIES_A_BATCH)]
+        return (torch.tanh(torch.cat(parts)) * self.truncation).cpu().numpy()

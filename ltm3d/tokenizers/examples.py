@@ -25,6 +25,11 @@ class SdfExampleConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
+    @property
+    def num_encoded(self) -> int:
+        """Points that the encoder reads of an asset."""
+        return self.num_surface
+
 
 class SdfExamples:
     """Slices of surface points and queries, float32; `augment=False` reads the assets as they are.

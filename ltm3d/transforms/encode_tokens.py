@@ -1,5 +1,6 @@
 """Encode target shards to the moments of latent tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 from ltm3d.errors import ConfigError
 from ltm3d.nn.posterior import Posterior
 from ltm3d.shards.read import ShardSet
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.kinds import load_tokenizer
+from ltm3d.tokenizers.tokenizer import Inputs, Tokenizer
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
 CODE_VERSION = 1
@@ -21,7 +23,7 @@ class EncodeTokensConfig:
     """How assets are encoded.
 
     Attributes:
-        num_surface: surface points the encoder reads of each asset.
+        num_surface: points the encoder reads of each asset, where the representation has points.
     """
 
     num_surface: int = 2048
@@ -36,7 +38,7 @@ class TokenEncoder:
     """Loads a tokenizer once and encodes shard after shard."""
 
     def __init__(self, tokenizer: Path, config: EncodeTokensConfig) -> None:
-        self.tokenizer = SdfTokenizer.load(tokenizer)
+        self.tokenizer = load_tokenizer(tokenizer)
         self.config = config
 
     def __call__(self, job: ShardJob) -> ShardResult:
@@ -46,12 +48,13 @@ class TokenEncoder:
         return ShardResult(uids=job.uids, arrays=arrays, records=[{} for _ in job.uids])
 
 
-def encode_set(tokenizer: SdfTokenizer, targets: ShardSet, *, num_surface: int, start: int = 0) -> Posterior:
-    """Encode all assets of a set, in its order, from `num_surface` of their stored points, beginning at `start`."""
+def encode_set(tokenizer: Tokenizer, targets: ShardSet, *, num_surface: int, draw: int = 0) -> Posterior:
+    """Encode all assets of a set, in its order, from one of the disjoint draws of `num_surface` stored points."""
     posteriors = []
     for first in range(0, len(targets), ASSETS_A_BATCH):
         rows = range(first, min(first + ASSETS_A_BATCH, len(targets)))
-        posteriors.append(_encode(tokenizer, [targets.get("surface", row) for row in rows], num_surface, start))
+        assets = [tokenizer.inputs(targets, row, num_points=num_surface, draw=draw) for row in rows]
+        posteriors.append(encode_assets(tokenizer, assets))
     return Posterior(
         torch.cat([posterior.mean for posterior in posteriors]),
         torch.cat([posterior.log_variance for posterior in posteriors]),
@@ -59,11 +62,6 @@ def encode_set(tokenizer: SdfTokenizer, targets: ShardSet, *, num_surface: int, 
 
 
 @torch.no_grad()
-def _encode(tokenizer: SdfTokenizer, stored: list[np.ndarray], num_surface: int, start: int) -> Posterior:
-    if start + num_surface > len(stored[0]):
-        raise ConfigError(
-            f"{start + num_surface} surface points are asked for, {len(stored[0])} are stored; "
-            "lower num_surface or store more (build_targets)"
-        )
-    points = np.stack([rows[start : start + num_surface] for rows in stored]).astype(np.float32)
-    return tokenizer.encode(torch.from_numpy(points))
+def encode_assets(tokenizer: Tokenizer, assets: Sequence[Inputs]) -> Posterior:
+    """Encode some assets' inputs at once."""
+    return tokenizer.encode({name: torch.from_numpy(np.stack([asset[name] for asset in assets])) for name in assets[0]})

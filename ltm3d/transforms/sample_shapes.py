@@ -1,6 +1,7 @@
 """Generate shapes for the prompts of a shard's assets."""
 
 import zlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.nn.randomness import mix
 from ltm3d.shards.read import Shard, read_shard
 from ltm3d.shards.write import Reject
-from ltm3d.tokenizers.decoding import decode_mesh
+from ltm3d.tokenizers.shape import to_arrays
+from ltm3d.tokenizers.tokenizer import DecodeConfig
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
 CODE_VERSION = 2
@@ -32,6 +34,7 @@ class SampleShapesConfig:
         first_seed: number of the first of them; other numbers are other samples.
         view: the rendered view that is the image prompt.
         resolution: cells an axis of the extraction grid.
+        num_cloud_points: of a decoded cloud.
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -40,6 +43,7 @@ class SampleShapesConfig:
     first_seed: int = 0
     view: int = 0
     resolution: int = 64
+    num_cloud_points: int = 2048
     max_reject_fraction: float = 0.2
 
     def __post_init__(self) -> None:
@@ -48,6 +52,12 @@ class SampleShapesConfig:
             raise ConfigError(f"prompts are {self.prompts}; give one or more of {', '.join(PROMPTS)}")
         if self.num_seeds < 1:
             raise ConfigError(f"num_seeds is {self.num_seeds}; it must be at least 1")
+        _ = self.decode
+
+    @property
+    def decode(self) -> DecodeConfig:
+        """How tokens become shapes."""
+        return DecodeConfig(resolution=self.resolution, num_points=self.num_cloud_points)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +96,16 @@ class ShapeSampler:
         tokens = self.models.generate(condition, seeds=[prompt.seed for prompt in prompts], config=config.sampling)
         kept: list[Prompt] = []
         rejects: list[Reject] = []
-        arrays: dict[str, list[np.ndarray]] = {"vertices": [], "faces": [], "tokens": []}
+        arrays: dict[str, list[np.ndarray]] = defaultdict(list)
         for prompt, row in zip(prompts, tokens, strict=True):
             try:
-                mesh = decode_mesh(self.models.tokenizer, row, resolution=config.resolution)
+                shape = self.models.tokenizer.decode_shape(row, config.decode)
             except AssetError as error:
                 rejects.append(Reject(uid=prompt.sample_id, reason=error.reason, detail=error.detail))
                 continue
             kept.append(prompt)
-            arrays["vertices"].append(mesh.vertices)
-            arrays["faces"].append(mesh.faces)
-            arrays["tokens"].append(row.numpy())
+            for name, values in {**to_arrays(shape), "tokens": row.numpy()}.items():
+                arrays[name].append(values)
         records = [{"uid": prompt.uid, "prompt": prompt.kind, "number": prompt.number} for prompt in kept]
         return ShardResult(uids=[prompt.sample_id for prompt in kept], arrays=arrays, records=records, rejects=rejects)
 

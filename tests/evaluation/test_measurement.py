@@ -31,8 +31,8 @@ def work_of(*candidates: Candidate) -> AssetWork:
 def test_each_candidate_is_measured_by_what_it_has() -> None:
     work = work_of(
         Candidate("round_trip", "none", tokens=TOKENS),
-        Candidate("retrieval", "image", mesh=sphere(RADIUS)),
-        Candidate("retrieval", "text", mesh=box((0.2, 0.2, 0.2))),
+        Candidate("retrieval", "image", sphere(RADIUS)),
+        Candidate("retrieval", "text", box((0.2, 0.2, 0.2))),
         Candidate("generated", "image"),
     )
     decoded, same, small, failed = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)

@@ -44,7 +44,7 @@ def test_it_learns_two_spheres_apart() -> None:
         optimizer.step()
     batch = sphere_batch([0.4, 0.7], rng)
     with torch.no_grad():
-        memory = tokenizer.decode_memory(tokenizer.encode(batch["surface"]).mean)
+        memory = tokenizer.decode_memory(tokenizer.encode(batch).mean)
         predicted = tokenizer.decode(memory, batch["volume"][..., :3])
     right = (predicted < 0) == (batch["volume"][..., 3] < 0)
     assert float(right.float().mean()) > 0.95
@@ -55,7 +55,9 @@ def test_the_order_of_surface_points_does_not_matter() -> None:
     tokenizer = SdfTokenizer(CONFIG).eval()
     surface = torch.randn(2, 50, 6)
     shuffled = surface[:, torch.randperm(50)]
-    assert torch.allclose(tokenizer.encode(surface).mean, tokenizer.encode(shuffled).mean, atol=1e-5)
+    assert torch.allclose(
+        tokenizer.encode({"surface": surface}).mean, tokenizer.encode({"surface": shuffled}).mean, atol=1e-5
+    )
 
 
 def test_normalised_latents_have_unit_statistics() -> None:

@@ -1,0 +1,101 @@
+"""Set tokens with an identity: learnable queries, each with an anchor in space, that attend to a shape's points.
+
+    points with features ─► cross-attention of L learnable queries ─► N(mean, std) [L, D] ─► self-attention
+
+The queries are learnable, so that token i means the same thing in every shape: the generator's position
+embeddings and the reconstruction module rest on it (docs/architecture.md, "token identity"). Each query has an
+anchor, a learnable point in space, and attention prefers what is near it. Without that, small models spend most of
+their training finding out where each token should look. The set itself is 3DShape2VecSet's (Zhang et al. 2023).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ltm3d.errors import ConfigError
+from ltm3d.nn.attention import distance_bias
+from ltm3d.nn.embeddings import PointEmbedding
+from ltm3d.nn.posterior import Posterior
+from ltm3d.nn.transformer import Block, CrossBlock
+from ltm3d.tokenizers.tokenizer import Tokenizer
+
+# B batch, S points, F features, L tokens, D token channels, H width
+
+NUM_FREQUENCIES = 5  # wavelengths 2 to 1/8; finer ones only make a small model noisy
+INITIAL_LOG_VARIANCE = -6.0
+LOG_VARIANCE_RANGE = (-20.0, 10.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchoredConfig:
+    """Sizes that all tokenizers of sets share.
+
+    Attributes:
+        kl_weight: weight of the posterior's KL to the standard normal, nats a channel.
+    """
+
+    num_tokens: int
+    token_dim: int
+    width: int
+    encoder_depth: int
+    decoder_depth: int
+    num_heads: int
+    kl_weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name in ("num_tokens", "token_dim", "width", "num_heads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.width % self.num_heads:
+            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+
+
+class AnchoredTokenizer(Tokenizer):
+    """The encoder of points to anchored tokens, and the part of the decoder that all sets share.
+
+    Args:
+        num_features: of a point, beside its position.
+    """
+
+    config: AnchoredConfig
+
+    def __init__(self, config: AnchoredConfig, *, num_features: int) -> None:
+        super().__init__(config)
+        width, heads = config.width, config.num_heads
+        self.queries = nn.Parameter(torch.randn(config.num_tokens, width) * 0.5)
+        self.anchors = nn.Parameter(spread_points(config.num_tokens))
+        self.log_sharpness = nn.Parameter(torch.linspace(math.log(2.0), math.log(32.0), heads))
+        self.surface_embedding = PointEmbedding(width, num_frequencies=NUM_FREQUENCIES, num_features=num_features)
+        self.surface_to_tokens = CrossBlock(width, num_heads=heads, context_width=width)
+        self.encoder = nn.ModuleList(Block(width, num_heads=heads) for _ in range(config.encoder_depth))
+        self.moments_norm = nn.LayerNorm(width)
+        self.to_moments = nn.Linear(width, 2 * config.token_dim)
+        with torch.no_grad():  # begin with little noise: a decoder that sees only noise learns to ignore the tokens
+            self.to_moments.bias[config.token_dim :] = INITIAL_LOG_VARIANCE
+        self.from_tokens = nn.Linear(config.token_dim, width)
+        self.decoder = nn.ModuleList(Block(width, num_heads=heads) for _ in range(config.decoder_depth))
+
+    def encode_points(self, points: Float[Tensor, "B S F"]) -> Posterior:
+        """Encode points [x, y, z, features…] to the posterior of the latent tokens."""
+        x = self.queries.expand(len(points), -1, -1)
+        bias = distance_bias(self.anchors, points[..., :3], self.log_sharpness.exp())
+        x = self.surface_to_tokens(x, self.surface_embedding(points), bias=bias)
+        for block in self.encoder:
+            x = block(x)
+        mean, log_variance = self.to_moments(self.moments_norm(x)).chunk(2, dim=-1)
+        return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def decode_states(self, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B L H"]:
+        """Run the self-attention layers of the decoder; tokens are not normalised."""
+        x = self.from_tokens(tokens) + self.queries
+        for block in self.decoder:
+            x = block(x)
+        return x
+
+
+def spread_points(count: int) -> Float[Tensor, "N 3"]:
+    """Return points spread evenly over [-0.75, 0.75]^3, the same each time (Sobol sequence)."""
+    return 1.5 * torch.quasirandom.SobolEngine(3).draw(count) - 0.75
