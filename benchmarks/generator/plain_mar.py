@@ -143,7 +143,7 @@ class PlainMar(nn.Module):
         rows, token_dim = len(conditions) // 2, self.shape.token_dim
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
-            outputs = self.denoiser(x_t.repeat(2, 1), t.repeat(2), conditions)
+            outputs = self.denoiser(x_t.repeat(2, 1), t.expand(2 * rows), conditions)  # embedded anew for every row
             conditional, unconditional = outputs.chunk(2)
             noise = torch.lerp(unconditional[:, :token_dim], conditional[:, :token_dim], scale)
             return torch.cat([noise, conditional[:, token_dim:]], dim=1)
