@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.tokenizers.decoding import TokenField, decode_mesh
@@ -72,14 +73,22 @@ class AssetWork:
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one candidate; a failure is one without a surface."""
+    """The figures of one candidate; a failure is one without a surface. `reading` is None then, or without a reader."""
 
     figures: dict[str, float]
     is_failure: bool
+    reading: Reading | None = None
 
 
-def measure_asset(work: AssetWork, *, tokenizer: SdfTokenizer, config: EvaluationConfig, seed: int) -> list[Measured]:
-    """Measure each candidate against the true shape."""
+def measure_asset(
+    work: AssetWork,
+    *,
+    tokenizer: SdfTokenizer,
+    config: EvaluationConfig,
+    seed: int,
+    reader: ReadsAttributes | None = None,
+) -> list[Measured]:
+    """Measure each candidate against the true shape, and read its attributes where there is a reader."""
     queries = np.ascontiguousarray(work.volume[:, :3])
     inside = work.volume[:, 3] < 0
     truth = truth_of(work.mesh, queries=queries, inside=inside, num_points=config.num_points, seed=seed)
@@ -95,7 +104,8 @@ def measure_asset(work: AssetWork, *, tokenizer: SdfTokenizer, config: Evaluatio
         figures = shape_figures(
             truth, mesh, candidate_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results.append(Measured(figures, mesh is None))
+        reading = None if reader is None or mesh is None else reader.read(mesh)
+        results.append(Measured(figures, mesh is None, reading))
     return results
 
 
