@@ -18,6 +18,7 @@ from ltm3d.evaluation.attribute_training import (
     examples_of,
     fresh_examples,
     mean_accuracy,
+    most_frequent,
     read_examples,
     train_attribute_reader,
 )
@@ -55,7 +56,7 @@ def main() -> None:
         reader, rows = train_attribute_reader(config, training, examples, known["val"], seed=stage.seed)
         reader.save(output)
         write_rows(rows, curve)
-        metrics = {"trained": True, **{split: measure(reader, own) for split, own in known.items()}}
+        metrics: dict[str, Any] = {"trained": True, **{split: measure(reader, own) for split, own in known.items()}}
         metrics_file.write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
         for split in known:
             figures = {name: value for name, value in metrics[split].items() if isinstance(value, float)}
@@ -88,12 +89,13 @@ def true_shapes(stage: _stage.Stage, entries: list[IndexEntry], config: Attribut
 
 
 def measure(reader: AttributeReader, examples: AttributeExamples) -> dict[str, Any]:
-    """Return the accuracy on a split's true meshes as they are and damaged, and of each attribute."""
+    """Return the accuracy on true meshes, as they are and damaged, of each attribute, and what guessing gets."""
     return {
         "num_assets": len(examples),
         "accuracy": mean_accuracy(reader, examples),
         "damaged_accuracy": mean_accuracy(reader, examples, damage=1.0),
         "by_attribute": accuracies(read_examples(reader, examples), examples),
+        "most_frequent": most_frequent(examples),
     }
 
 

@@ -8,7 +8,7 @@ logits of the category and of every category's attributes.
 Letters: B shapes, P points, R pixels a side, K logits of all heads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -137,7 +137,7 @@ class AttributeReader(nn.Module):
         )
 
     def loss(
-        self, logits: Float[Tensor, "B K"], categories: list[str], attributes: list[Mapping[str, str]]
+        self, logits: Float[Tensor, "B K"], categories: Sequence[str], attributes: Sequence[Mapping[str, str]]
     ) -> Float[Tensor, ""]:
         """Return the cross entropy of the category plus the mean of those of its own visible attributes.
 

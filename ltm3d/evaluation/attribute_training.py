@@ -255,6 +255,22 @@ def accuracies(readings: Sequence[Reading], examples: AttributeExamples) -> dict
     }
 
 
+def most_frequent(examples: AttributeExamples) -> float:
+    """Return what saying each attribute's most frequent value would get, averaged like `mean_accuracy`.
+
+    The category is taken as known: it is right.
+    """
+    means = []
+    for category in sorted(set(examples.categories)):
+        own = [known for name, known in zip(examples.categories, examples.attributes, strict=True) if name == category]
+        shares = [1.0]
+        for name in sorted({name for known in own for name in known}):
+            values = [known[name] for known in own if name in known]
+            shares.append(max(map(values.count, values)) / len(values))
+        means.append(sum(shares) / len(shares))
+    return sum(means) / len(means)
+
+
 def mean_accuracy(reader: AttributeReader, examples: AttributeExamples, *, damage: float = 0.0) -> float:
     """Return the mean over categories of the mean over their attributes."""
     table = accuracies(read_examples(reader, examples, damage=damage), examples)

@@ -20,11 +20,14 @@ def reader_of(seed: int) -> AttributeReader:
         return AttributeReader(SMALL, VOCABULARY).eval()
 
 
+def place(a: float, b: float) -> tuple[int, int]:
+    return int((a + 1) * 8), int((b + 1) * 8)
+
+
 def test_pictures_show_a_point_where_it_is() -> None:
     points = torch.tensor([[[0.3, -0.5, 0.9], [0.3, -0.5, -0.2]]])  # one behind the other along z
     kept = torch.tensor([[True, True]])
     x, y, z = make_pictures(points, kept, resolution=16)[0].view(3, 3, 16, 16)
-    place = lambda a, b: (int((a + 1) * 8), int((b + 1) * 8))  # noqa: E731
     density, front, back = z
     at = place(0.3, -0.5)
     assert density[at] == pytest.approx(math.log1p(256)) and density.count_nonzero() == 1
