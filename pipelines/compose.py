@@ -56,6 +56,8 @@ SETTINGS = {
     "generator.sdf.allow_unordered": "builtins:bool",
     "sampling.sdf": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
     "promotion.sdf": "ltm3d.evaluation.gate:GateConfig",
+    "attribute_reader.model": "ltm3d.evaluation.attribute_reader:AttributeReaderConfig",
+    "attribute_reader.training": "ltm3d.evaluation.attribute_training:AttributeTrainingConfig",
     "evaluation": "ltm3d.evaluation.generation:EvaluationConfig",
 }
 PLAIN_KEYS = ("recipe", "overrides", "seed", "targets", "representations", "sources", "resources")

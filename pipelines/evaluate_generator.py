@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from ltm3d.evaluation.attribute_reader import AttributeReader
+from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, attribute_text
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
 from ltm3d.evaluation.table import Scores, to_document, to_text
 from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.serving.gallery import GalleryItem, write_gallery
 from ltm3d.serving.viewer import view_html
 from ltm3d.shards.index import IndexEntry
@@ -42,15 +45,20 @@ def main(representation: str) -> None:
                 for part in ("tokenizer", "reconstructor", "generator")
             }
         )
-        evaluator = Evaluator(data, models)
+        reader_folder = stage.data / "models" / "attribute_reader"
+        reader = AttributeReader.load(reader_folder) if (reader_folder / CONFIG_FILE).is_file() else None
+        evaluator = Evaluator(data, models, reader)
         stage.start_ray()
         scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)
+        attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
         document = {
             "protocol": PROTOCOL,
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             "fidelity_ratio": fidelity_ratios(table),
+            "attribute_ratio": attribute_ratios(attributes),
+            "attributes": attributes,
             **table,
         }
         metrics = stage.data / "metrics"
@@ -64,8 +72,7 @@ def main(representation: str) -> None:
         bars = [{"label": f"{row.method} ({row.prompt})", **summary} for row, summary in zip(scores, rows, strict=True)]
         write_rows(bars, stage.data / "plots" / f"generator_{representation}.json")
         log_document(stage.tracker, document)
-        text = to_text(table, COLUMNS)
-        _stage.logger.info("\n%s", text)
+        _stage.logger.info("\n%s\n\n%s", to_text(table, COLUMNS), attribute_text(attributes))
         items = gallery_items(evaluator, scores, view=view)
         folder = stage.data / "gallery" / representation
         if folder.is_dir():

@@ -22,6 +22,7 @@ from ltm3d.evaluation.measurement import (
     measure_asset,
     volume_of,
 )
+from ltm3d.evaluation.reading import MethodReadings, ReadsAttributes
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.shape_models import ShapeModels
@@ -85,9 +86,11 @@ def _read_samples(
 class Evaluator:
     """Measures every method on every test asset."""
 
-    def __init__(self, data: GenerationData, models: ShapeModels) -> None:
+    def __init__(self, data: GenerationData, models: ShapeModels, reader: ReadsAttributes | None = None) -> None:
         self.data = data
         self.models = models
+        self.reader = reader
+        self.readings: MethodReadings = {}  # filled by `scores`
         self.entries = data.of_split("test")
         self.meshes = data.meshes(self.entries)
         self.prompts = [prompt for prompt in ("image", "text", "both") if any(key[1] == prompt for key in data.counts)]
@@ -105,7 +108,13 @@ class Evaluator:
             AssetWork(entry.uid, self.meshes[index], volume_of(volumes, index), candidates)
             for index, (entry, candidates) in enumerate(zip(self.entries, by_asset, strict=True))
         ]
-        measure = partial(measure_asset, tokenizer=self.models.tokenizer, config=self.data.config, seed=self.data.seed)
+        measure = partial(
+            measure_asset,
+            tokenizer=self.models.tokenizer,
+            config=self.data.config,
+            seed=self.data.seed,
+            reader=self.reader,
+        )
         rows = {(each.method, each.prompt): Scores(each.method, each.prompt) for each in by_asset[0]}
         for asset, measured in zip(work, map_assets(measure, work), strict=True):
             groups: dict[tuple[str, str], list[Measured]] = defaultdict(list)
@@ -114,6 +123,8 @@ class Evaluator:
             for key, results in groups.items():
                 failures = sum(result.is_failure for result in results)
                 rows[key].add(asset.uid, [result.figures for result in results], failures=failures)
+                if self.reader is not None:
+                    self.readings.setdefault(key, {})[asset.uid] = [result.reading for result in results]
         return list(rows.values())
 
     def _candidates(self, view: int) -> list[list[Candidate]]:
@@ -135,10 +146,15 @@ class Evaluator:
                     Candidate("retrieval", prompt, found),
                     Candidate("reconstruction_module", prompt, tokens=guess),
                 ]
-        if self.data.config.baselines:
-            for own, mean, tokens in zip(candidates, self._category_means(), self._tokens(self.entries), strict=True):
-                own += [Candidate("category_mean", "none", tokens=torch.from_numpy(mean))]
-                own += [Candidate("round_trip", "none", tokens=torch.from_numpy(tokens))]
+        if not self.data.config.baselines:
+            return candidates
+        rest = zip(candidates, self._category_means(), self._tokens(self.entries), self.meshes, strict=True)
+        for own, mean, tokens, mesh in rest:
+            own += [
+                Candidate("category_mean", "none", tokens=torch.from_numpy(mean)),
+                Candidate("round_trip", "none", tokens=torch.from_numpy(tokens)),
+                Candidate("true_mesh", "none", mesh),  # the reader's ceiling, and the distances' floor
+            ]
         return candidates
 
     def _retrieved(self, prompt: str, view: int) -> list[Mesh]:

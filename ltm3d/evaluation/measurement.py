@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.shards.read import ShardSet
@@ -87,10 +88,11 @@ class AssetWork:
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one candidate; a failure is one without a surface."""
+    """The figures of one candidate; a failure is one without a surface. `reading` is None then, or without a reader."""
 
     figures: dict[str, float]
     is_failure: bool
+    reading: Reading | None = None
 
 
 def volume_of(targets: ShardSet, index: int) -> Float[np.ndarray, "Q 4"] | None:
@@ -98,8 +100,15 @@ def volume_of(targets: ShardSet, index: int) -> Float[np.ndarray, "Q 4"] | None:
     return np.asarray(targets.get("volume", index), np.float32) if "volume" in targets.fields else None
 
 
-def measure_asset(work: AssetWork, *, tokenizer: Tokenizer, config: EvaluationConfig, seed: int) -> list[Measured]:
-    """Measure each candidate against the true shape."""
+def measure_asset(
+    work: AssetWork,
+    *,
+    tokenizer: Tokenizer,
+    config: EvaluationConfig,
+    seed: int,
+    reader: ReadsAttributes | None = None,
+) -> list[Measured]:
+    """Measure each candidate against the true shape, and read a mesh's attributes where there is a reader."""
     queries = None if work.volume is None else np.ascontiguousarray(work.volume[:, :3])
     inside = None if work.volume is None else work.volume[:, 3] < 0
     truth = truth_of(work.mesh, inside=inside, num_points=config.num_points, seed=seed)
@@ -115,7 +124,8 @@ def measure_asset(work: AssetWork, *, tokenizer: Tokenizer, config: EvaluationCo
         figures = shape_figures(
             truth, shape, candidate_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results.append(Measured(figures, shape is None))
+        reading = reader.read(shape) if reader is not None and isinstance(shape, Mesh) else None
+        results.append(Measured(figures, shape is None, reading))
     return results
 
 
