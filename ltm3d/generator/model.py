@@ -18,7 +18,7 @@ from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 
-# B batch, L tokens, D token channels, P prefix tokens, H width, W DenoiseNet width, N masked tokens of the batch
+# B batch, L tokens, D token channels, P prefix tokens, H width, N masked tokens of the batch, M modulations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,20 +110,19 @@ class Generator(TokenModel):
         """Turn prompts into prefix tokens; once a prompt."""
         return self.prompt_encoder(condition)
 
-    def token_conditions(
+    def token_modulations(
         self,
         prefix: Prefix,
         tokens: Float[Tensor, "B L D"],
         masked: Bool[Tensor, "B L"],
         wanted: Bool[Tensor, "B L"] | None = None,
-    ) -> Float[Tensor, "N W"]:
-        """Return the DenoiseNet's condition for each masked token, row by row in position order.
+    ) -> Float[Tensor, "N M"]:
+        """Return what steers the DenoiseNet for each masked token, row by row in position order.
 
         Args:
-            wanted: the masked tokens to give it for; None = all.
+            wanted: the masked tokens to give it for, as many in every row; None = all.
         """
-        summed_up = self.masked_autoencoder(prefix, tokens, masked)
-        return self.denoiser.embed_condition(summed_up[masked if wanted is None else wanted])
+        return self.denoiser.modulate(self.masked_autoencoder(prefix, tokens, masked, wanted).flatten(0, 1))
 
     def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
         """Denoise the masked tokens given the prompt and the known ones.
@@ -139,13 +138,12 @@ class Generator(TokenModel):
             batch, random, condition_dropout=config.condition_dropout, single_modality=config.single_modality
         )
         prefix = self.encode_prefix(prompts)
-        conditions = self.token_conditions(prefix, self._corrupt(tokens, prompts, random), masked)
+        modulations = self.token_modulations(prefix, self._corrupt(tokens, prompts, random), masked)
         x_0 = tokens[masked].repeat_interleave(config.noise_draws, dim=0)
         noise = random.normal(num_masked * config.noise_draws, token_dim).flatten(0, 1)
         normal = random.normal(num_masked * config.noise_draws).flatten()
-        conditions = conditions.repeat_interleave(config.noise_draws, dim=0)
         head = config.flow if config.head == "flow" else config.ddpm
-        loss = head.loss(lambda x_t, t: self.denoiser(x_t, t, conditions), x_0, noise, normal).mean()
+        loss = head.loss(lambda x_t, t: self.denoiser(x_t, t, modulations), x_0, noise, normal).mean()
         return loss, {"masked_share": torch.tensor(num_masked / num_tokens)}
 
     def _corrupt(

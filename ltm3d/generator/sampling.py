@@ -20,7 +20,7 @@ from ltm3d.generator.model import Generator
 from ltm3d.generator.prefix import Condition, Prefix, stack
 from ltm3d.nn.randomness import SampleRandom
 
-# B batch, P prompts, L tokens, D token channels, N chosen tokens, M = N times the branches
+# B batch, P prompts, L tokens, D token channels, N chosen tokens, K = N times the branches, M modulations
 
 OnStep = Callable[[int, int, Float[Tensor, "B L D"]], None]
 
@@ -132,11 +132,11 @@ def sample_tokens(
         chosen = masked & (rank < num_known_after)
         alpha = config.alpha_at(step, len(schedule))
         known = tokens if alpha == 1 else (1 - alpha) * guess + alpha * tokens
-        conditions = generator.token_conditions(
+        modulations = generator.token_modulations(
             prefix, *(part.repeat(config.num_branches, *[1] * (part.ndim - 1)) for part in (known, masked, chosen))
         )
         scales = config.scales_at(num_known=num_known_after, num_tokens=num_tokens)
-        tokens[chosen] = _denoise(generator, conditions, noise[chosen], random, scales, config)
+        tokens[chosen] = _denoise(generator, modulations, noise[chosen], random, scales, config)
         num_known = num_known_after
         if on_step is not None:
             on_step(step, len(schedule), tokens)
@@ -194,7 +194,7 @@ def _combine(predicted: Tensor, scales: tuple[float, float], config: SamplingCon
 
 def _denoise(
     generator: Generator,
-    conditions: Float[Tensor, "M W"],
+    modulations: Float[Tensor, "K M"],
     noise: Float[Tensor, "N D"],
     random: SampleRandom,
     scales: tuple[float, float],
@@ -204,7 +204,7 @@ def _denoise(
     channels = noise.shape[1]
 
     def predict(x_t: Tensor, t: Tensor) -> Tensor:
-        outputs = generator.denoiser(x_t.repeat(config.num_branches, 1), t, conditions)
+        outputs = generator.denoiser(x_t.repeat(config.num_branches, 1), t, modulations)
         guided = _combine(outputs[:, :channels], scales, config)
         variance = outputs[: len(noise), channels:]  # learned, beside the channels: the prompt's own
         return torch.cat([guided, variance], dim=1)
