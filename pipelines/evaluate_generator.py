@@ -13,6 +13,7 @@ import torch
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
+from ltm3d.evaluation.set_figures import measure_sets
 from ltm3d.evaluation.table import Scores, to_document, to_text
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.serving.gallery import GalleryItem, write_gallery
@@ -46,11 +47,20 @@ def main(representation: str) -> None:
         stage.start_ray()
         scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)
+        sets = measure_sets(
+            evaluator.shape_sets(view=view),
+            evaluator.meshes,
+            [entry.uid for entry in evaluator.entries],
+            seed=stage.seed,
+            with_earth_mover=config.set_earth_mover,
+            map_sets=_stage.map_over_ray,
+        )
         document = {
             "protocol": PROTOCOL,
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             "fidelity_ratio": fidelity_ratios(table),
+            "sets": sets,
             **table,
         }
         metrics = stage.data / "metrics"

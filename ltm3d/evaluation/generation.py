@@ -22,6 +22,7 @@ from ltm3d.evaluation.measurement import (
     measure_asset,
     volume_of,
 )
+from ltm3d.evaluation.set_figures import first_samples
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.shape_models import ShapeModels
@@ -29,6 +30,7 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
+from ltm3d.tokenizers.shape import Shape
 
 
 @dataclass
@@ -115,6 +117,16 @@ class Evaluator:
                 failures = sum(result.is_failure for result in results)
                 rows[key].add(asset.uid, [result.figures for result in results], failures=failures)
         return list(rows.values())
+
+    def shape_sets(self, *, view: int) -> dict[str, list[Shape | None]]:
+        """List what the set figures compare: `prompt/method` → one shape for each test asset, None = empty."""
+        first = first_samples(self.data.data / "samples" / self.data.representation)
+        sets: dict[str, list[Shape | None]] = {}
+        for prompt in self.prompts:
+            sets[f"{prompt}/generated"] = [first[entry.uid, prompt] for entry in self.entries]
+            if self.data.config.baselines:
+                sets[f"{prompt}/retrieval"] = list(self._retrieved(prompt, view))
+        return sets
 
     def _candidates(self, view: int) -> list[list[Candidate]]:
         """List for each test asset all shapes to measure, in the table's order."""

@@ -39,6 +39,7 @@ class EvaluationConfig:
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
         baselines: measure retrieval, reconstruction module, category mean and round trip, too.
         num_cloud_points: of a decoded cloud, likewise.
+        set_earth_mover: set figures by the exact earth mover's distance, too; 0.3 s a pair of shapes.
     """
 
     num_points: int = 20_000
@@ -47,6 +48,7 @@ class EvaluationConfig:
     num_cloud_points: int = 2048
     num_gallery_assets: int = 14
     baselines: bool = True
+    set_earth_mover: bool = False
 
     def __post_init__(self) -> None:
         if self.num_points < 100:
