@@ -1,6 +1,7 @@
 """Score a folder of shapes, of whatever system, against a folder of true ones (eval/v1)."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ltm3d.errors import AssetError, DataError
+from ltm3d.errors import AssetError, DataError, Ltm3dError
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.set_figures import NUM_POINTS, compare_with, distances_of
 from ltm3d.evaluation.shape_files import (
@@ -21,6 +22,8 @@ from ltm3d.evaluation.shape_files import (
     read_true,
 )
 from ltm3d.metrics.bootstrap import bootstrap_interval
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 MESH_FIGURES = ("normal_consistency", "volume_iou")
@@ -108,6 +111,11 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
             return Scored(pair, measured, true.read.in_set, "")
         except AssetError as error:
             failure = str(error)
+        except Exception as error:
+            if isinstance(error, Ltm3dError):
+                raise
+            logger.exception("%s failed", pair.predicted)
+            failure = f"failed: {type(error).__name__}: {error}"[:500]
     return Scored(pair, measure_failure(true, config), true.read.in_set, failure)
 
 

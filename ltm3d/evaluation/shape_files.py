@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ltm3d.errors import ConfigError
+from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.set_figures import NUM_POINTS, set_points
 from ltm3d.geometry.cleaning import clean_mesh
 from ltm3d.geometry.loading import LoadLimits, load_mesh
@@ -24,6 +24,7 @@ from ltm3d.metrics.surface import surface_metrics
 from ltm3d.metrics.volume import iou
 from ltm3d.tokenizers.shape import surface_of
 
+_MAX_COORDINATE = 1e15  # squares are summed in single precision
 _QUERIES, _BEYOND = 4, 5  # streams of random numbers, beside those of `set_figures`
 
 
@@ -98,7 +99,7 @@ def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
         AssetError: see `read_shape`.
     """
     read = read_shape(path, uid, config, predicted=False)
-    corners = read.shape.vertices if isinstance(read.shape, Mesh) else read.shape.points
+    corners = _corners(read.shape)
     low, high = corners.min(axis=0).astype(np.float64), corners.max(axis=0).astype(np.float64)
     centre, half_side = (low + high) / 2, float((high - low).max()) / 2 / HALF_EXTENT
     inside = None
@@ -165,11 +166,18 @@ def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool
         shape = clean_mesh(load_mesh(path, limits=config.limits))
         if config.frame == "normalize":
             shape, _ = normalize(shape)
+    largest = float(np.abs(_corners(shape)).max())
+    if largest > _MAX_COORDINATE:
+        raise AssetError("non_finite", f"coordinates up to {largest:g}; {_MAX_COORDINATE:g} can be measured")
     rng = np.random.default_rng([config.seed, int(predicted)])  # for a mesh the points that `shape_figures` draws
     surface = surface_of(shape, num_points=config.num_points, rng=rng)
     if len(surface) > config.num_points:
         surface = PointCloud(surface.points[rng.permutation(len(surface))[: config.num_points]])
     return ReadShape(shape, surface, set_points(shape, predicted=predicted, uid=uid, seed=config.seed))
+
+
+def _corners(shape: Mesh | PointCloud) -> np.ndarray:
+    return shape.vertices if isinstance(shape, Mesh) else shape.points
 
 
 def _volume_iou(mesh: Mesh, true: TrueShape, true_inside: np.ndarray, config: ShapeFileConfig) -> float:

@@ -68,6 +68,19 @@ def test_missing_and_broken_predictions_are_failures_that_count(tmp_path: Path) 
     assert "3 true shapes, 2 failed" in text and "failed: ball: missing" in text and "of-no-truth" in text
 
 
+def test_an_error_of_our_own_is_a_failure_with_its_name(tmp_path: Path) -> None:
+    """One file that brings out a bug must not take the other files' figures with it."""
+    true, predicted = write(tmp_path / "true", SHAPES), write(tmp_path / "predicted", SHAPES)
+
+    def call(function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
+        if path == predicted / "ball.glb":
+            raise IndexError("of a bug")
+        return function(path, *arguments)
+
+    scored = [score(pair, CONFIG, call=call) for pair in pair_files(predicted, true)[0]]
+    assert [each.failure for each in scored] == ["failed: IndexError: of a bug", "", ""]
+
+
 def test_all_failed_is_a_report_too(tmp_path: Path) -> None:
     true, predicted = write(tmp_path / "true", {"a": box(), "b": sphere()}), tmp_path / "predicted"
     predicted.mkdir()

@@ -118,7 +118,9 @@ def test_broken_files_have_a_reason(tmp_path: Path) -> None:
     (tmp_path / "cut.glb").write_bytes((tmp_path / "t.glb").read_bytes()[:500])
     (tmp_path / "empty.ply").write_bytes(b"")
     write(tmp_path, "nan.ply", Mesh(np.full((3, 3), np.nan), np.array([[0, 1, 2]])))
-    for name, reason in (("cut.glb", "parse_error"), ("empty.ply", "parse_error"), ("nan.ply", "non_finite")):
+    write(tmp_path, "vast.ply", moved(box(), scale=1e30))  # squares beyond single precision: no figure is finite
+    reasons = {"cut.glb": "parse_error", "empty.ply": "parse_error", "nan.ply": "non_finite", "vast.ply": "non_finite"}
+    for name, reason in reasons.items():
         with pytest.raises(AssetError) as caught:
             measure_file(tmp_path / name, "a", true, CONFIG)
         assert caught.value.reason == reason, name
