@@ -15,6 +15,7 @@ from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, at
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
+from ltm3d.evaluation.set_figures import measure_sets
 from ltm3d.evaluation.table import Scores, to_document, to_text
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.nn.weights import CONFIG_FILE
@@ -52,6 +53,7 @@ def main(representation: str) -> None:
         scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)
         attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
+        sets = measure_shape_sets(stage, evaluator, config, view=view)
         document = {
             "protocol": PROTOCOL,
             "num_test_assets": len(evaluator.entries),
@@ -59,6 +61,7 @@ def main(representation: str) -> None:
             "fidelity_ratio": fidelity_ratios(table),
             "attribute_ratio": attribute_ratios(attributes),
             "attributes": attributes,
+            "sets": sets,
             **table,
         }
         metrics = stage.data / "metrics"
@@ -88,6 +91,23 @@ def main(representation: str) -> None:
             for path in write_shapes(stage.state_dir / "shapes", shapes, page=view_html(shapes)):
                 stage.tracker.log_artifact(path, "shapes")
         _stage.logger.info("gallery: %s", page)
+
+
+def measure_shape_sets(
+    stage: _stage.Stage, evaluator: Evaluator, config: EvaluationConfig, *, view: int
+) -> dict[str, dict[str, float]] | None:
+    """Compare the sets of shapes over Ray; None where none are asked for."""
+    if config.sets == "none":
+        return None
+    entries = choose(evaluator.entries, config.num_set_shapes)
+    return measure_sets(
+        evaluator.shape_sets(entries, view=view),
+        evaluator.data.meshes(entries),
+        [entry.uid for entry in entries],
+        seed=stage.seed,
+        with_earth_mover=config.sets == "emd",
+        map_sets=_stage.map_over_ray,
+    )
 
 
 def fidelity_ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:

@@ -23,6 +23,7 @@ from ltm3d.evaluation.measurement import (
     volume_of,
 )
 from ltm3d.evaluation.reading import MethodReadings, ReadsAttributes
+from ltm3d.evaluation.set_figures import first_samples
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.shape_models import ShapeModels
@@ -30,6 +31,7 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
+from ltm3d.tokenizers.shape import Shape
 
 
 @dataclass
@@ -126,6 +128,18 @@ class Evaluator:
                 if self.reader is not None:
                     self.readings.setdefault(key, {})[asset.uid] = [result.reading for result in results]
         return list(rows.values())
+
+    def shape_sets(self, entries: Sequence[IndexEntry], *, view: int) -> dict[str, list[Shape | None]]:
+        """List what the set figures compare: `prompt/method` → one shape for each of some test assets, None = empty."""
+        first = first_samples(self.data.data / "samples" / self.data.representation)
+        places = {entry.uid: index for index, entry in enumerate(self.entries)}
+        sets: dict[str, list[Shape | None]] = {}
+        for prompt in self.prompts:
+            sets[f"{prompt}/generated"] = [first[entry.uid, prompt] for entry in entries]
+            if self.data.config.baselines:
+                retrieved = self._retrieved(prompt, view)
+                sets[f"{prompt}/retrieval"] = [retrieved[places[entry.uid]] for entry in entries]
+        return sets
 
     def _candidates(self, view: int) -> list[list[Candidate]]:
         """List for each test asset all shapes to measure, in the table's order."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,9 @@ class EvaluationConfig:
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
         baselines: measure retrieval, reconstruction module, category mean and round trip, too.
         num_cloud_points: of a decoded cloud, likewise.
+        sets: `cd`, set figures by Chamfer distance; `emd`, by the exact earth mover's distance, too, which takes a
+            hundred times as long; `none`.
+        num_set_shapes: at most so many test assets in a set, categories in turn; a set costs its square.
     """
 
     num_points: int = 20_000
@@ -48,12 +51,15 @@ class EvaluationConfig:
     num_cloud_points: int = 2048
     num_gallery_assets: int = 14
     baselines: bool = True
+    sets: Literal["none", "cd", "emd"] = "cd"
+    num_set_shapes: int = 70
 
     def __post_init__(self) -> None:
         if self.num_points < 100:
             raise ConfigError(f"num_points is {self.num_points}; it must be at least 100")
-        if self.num_gallery_assets < 1:
-            raise ConfigError(f"num_gallery_assets is {self.num_gallery_assets}; it must be at least 1")
+        for name, least in (("num_gallery_assets", 1), ("num_set_shapes", 2)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         _ = self.decode
 
     @property
