@@ -4,8 +4,8 @@ python -m benchmarks.generator.quality [STEPS] → benchmarks/results/generator_
 
 Run it in a checkout whose data/ has tokens, conditions and a tokenizer (`dvc repro encode_conditions encode_tokens`).
 The same data, prompts, batches, steps and learning rates; ours in bf16 where there are units, with 16 steps of flow
-matching, the reference in fp32, with 100 steps of DDPM. No reconstruction guidance, as the reference has none. Chamfer distance of the
-decoded samples of the test split to their prompts' own shapes; intervals over assets.
+matching, the reference in fp32, with 100 steps of DDPM. No reconstruction guidance, as the reference has none. Chamfer
+distance of the decoded samples of the test split to their prompts' own shapes; intervals over assets.
 """
 
 import json
