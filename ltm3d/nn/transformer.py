@@ -37,8 +37,10 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width)
 
-    def forward(self, x: Float[Tensor, "B N H"]) -> Float[Tensor, "B N H"]:
-        x = x + self.attention(self.attention_norm(x))
+    def forward(
+        self, x: Float[Tensor, "B N H"], *, visible: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B N H"]:
+        x = x + self.attention(self.attention_norm(x), visible=visible)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
