@@ -35,8 +35,10 @@ RESULTS = Path("docs/results/ablation")
 TABLE, PAGE = Path("docs/results/ablation.json"), Path("docs/results.md")
 BEGIN, END = "<!-- ablation: written by pipelines.ablations -->", "<!-- end of ablation -->"
 METRICS = Path("data/metrics")
-NOT_PART = ("recipe", "overrides", "resources")  # of what an experiment is
 REPRESENTATION = "sdf"
+# What an experiment is: its representation's part of these settings, and these that all representations share.
+OWN = ("build_targets", "tokenizer", "reconstructor", "generator", "sampling")
+SHARED = ("seed", "sources", "clean_meshes", "render_views", "condition_encoder", "encode_conditions")
 
 Item = tuple[str, int]
 
@@ -65,7 +67,8 @@ def key_of(document: Any) -> str:
 
 def identity(raw: dict[str, Any]) -> str:
     """Give a hash of what an experiment is, wherever it runs."""
-    return key_of({key: value for key, value in raw.items() if key not in NOT_PART})
+    own = {key: raw[key][REPRESENTATION] for key in OWN}
+    return key_of([own, {key: raw[key] for key in SHARED}])
 
 
 def result_file(item: Item) -> Path:

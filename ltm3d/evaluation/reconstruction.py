@@ -1,18 +1,27 @@
 """Measure a tokenizer on the test split, beside its ceiling (eval/v1, "Reconstruction")."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 
 from ltm3d.errors import ConfigError
+from ltm3d.evaluation.clouds import cloud_figures
+from ltm3d.evaluation.faces import face_figures
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.fields import measure_field
 from ltm3d.evaluation.measurement import MapAssets, Measured, decode_or_none, map_here
+from ltm3d.evaluation.splats import picture_figures, true_pictures
 from ltm3d.evaluation.table import Scores
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.point_cloud import PointCloud
+from ltm3d.tokenizers.gaussians import GaussiansTokenizer
+from ltm3d.tokenizers.mesh import MeshTokenizer
+from ltm3d.tokenizers.point_cloud import PointCloudTokenizer
 from ltm3d.tokenizers.sdf import SdfTokenizer
 from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
@@ -26,6 +35,8 @@ class ReconstructionConfig:
         resolutions: cells an axis of the extraction grids of a field; each gives its own figures.
         num_points: surface points of each mesh.
         num_cloud_points: of a decoded cloud.
+        num_views: held-out pictures of Gaussians.
+        view_resolution: of these, pixels.
         num_queries: uniform queries of the volume IoU, and as many near the surface.
         near_std: standard deviation of the near queries' offsets, normalised units.
     """
@@ -33,6 +44,8 @@ class ReconstructionConfig:
     resolutions: tuple[int, ...] = (128,)
     num_points: int = 100_000
     num_cloud_points: int = 8192
+    num_views: int = 8
+    view_resolution: int = 128
     num_queries: int = 50_000
     near_std: float = 0.05
     thresholds: tuple[float, ...] = (0.01, 0.02, 0.05)
@@ -42,6 +55,11 @@ class ReconstructionConfig:
             raise ConfigError(f"resolutions are {self.resolutions}; give one or more of at least 8")
         if self.num_cloud_points < 1:
             raise ConfigError(f"num_cloud_points is {self.num_cloud_points}; it must be at least 1")
+        if self.num_views < 1 or self.view_resolution < 16 or self.view_resolution % 4:
+            raise ConfigError(
+                f"num_views is {self.num_views}, view_resolution {self.view_resolution}; "
+                "use at least 1, and a multiple of 4 from 16"
+            )
 
 
 @dataclass(frozen=True)
@@ -90,12 +108,42 @@ def measure_encoded(
     decode = DecodeConfig(num_points=config.num_cloud_points, seed=seed)
     shapes = {"round_trip": decode_or_none(tokenizer, asset.tokens, decode)}
     if asset.target is not None:
-        shapes["ceiling"] = asset.target
+        shapes["ceiling"] = _first_points(asset.target, config.num_cloud_points)
     truth = truth_of(asset.mesh, num_points=config.num_points, seed=seed)
+    further = _further_figures(asset, truth.surface.points, tokenizer=tokenizer, config=config, seed=seed)
     results = {}
     for method, shape in shapes.items():
         figures = shape_figures(
             truth, shape, None, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results[method, "all"] = Measured(figures, shape is None)
+        results[method, "all"] = Measured(figures | further(shape), shape is None)
     return results
+
+
+def _further_figures(
+    asset: Encoded, surface: np.ndarray, *, tokenizer: Tokenizer, config: ReconstructionConfig, seed: int
+) -> Callable[[Any], dict[str, float]]:
+    """Return what a representation is measured by beside its surface; one that is new has nothing."""
+    match tokenizer:
+        case PointCloudTokenizer():
+            return lambda cloud: cloud_figures(cloud, surface, rng=np.random.default_rng([seed, 3]))
+        case MeshTokenizer():
+            assert isinstance(asset.target, Mesh)
+            return partial(face_figures, target=asset.target, num_cells=tokenizer.config.num_cells)
+        case GaussiansTokenizer():
+            films, cameras = true_pictures(
+                asset.mesh,
+                num_views=config.num_views,
+                resolution=config.view_resolution,
+                rng=np.random.default_rng([seed, 3]),
+            )
+            return partial(picture_figures, films=films, cameras=cameras)
+    return lambda _: {}
+
+
+def _first_points(shape: Shape, count: int) -> Shape:
+    """Give a stored cloud as many points as a decoded one: the more there are, the smaller the distances."""
+    if not isinstance(shape, PointCloud):
+        return shape
+    normals, colors = (None if each is None else each[:count] for each in (shape.normals, shape.colors))
+    return PointCloud(shape.points[:count], normals, colors)

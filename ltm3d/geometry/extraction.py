@@ -1,77 +1,147 @@
 """Extract a surface from a distance field with few queries: coarse grid, then only cells near the surface.
 
-Any point of a cell lies within half the cell's diagonal of one of its corners. So a cell whose corners are
-all farther than that from the surface holds none of it, and is never refined.
+A cell is refined where its corners differ in sign, or where their mean |distance| is small enough for a surface to pass
+unseen between them. For a point p of a cell of side h, corner c_i has |d_i| ≤ |p − c_i| if p lies on the surface and d
+changes no faster than space does; so the mean of |d_i| is at most the mean distance to the corners, which is largest at
+a corner of the cell:
+
+    mean_i |d_i| ≤ (3 + 3 √2 + √3) / 8 · h = 1.122 h
+
+Only cells and their corners are kept, sorted by a running number, never a grid, until marching cubes asks for one.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
+from ltm3d.errors import AssetError
 from ltm3d.geometry.isosurface import marching_cubes
 from ltm3d.geometry.mesh import Mesh
 
-# Q queries; X Y Z cells or corners along each axis (a grid of R cells has R + 1 corners)
+# Q queries, C cells, K corners; a grid of R cells has R + 1 corners along each axis
 
 FieldFunction = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
-BAND_MARGIN = 1.25  # a learned field is no exact distance: take cells a little farther off
+BAND = (3 + 3 * 2**0.5 + 3**0.5) / 8  # sides of a cell
+BAND_MARGIN = 1.15  # a learned field is no exact distance: take cells a little farther off
+_STEPS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)  # corners of a cell
+
+
+@dataclass(frozen=True, eq=False)
+class NearField:
+    """A field at the corners of the cells of a grid that may hold its surface.
+
+    Attributes:
+        size: cells along an axis of [-1, 1]^3.
+        cells: lower corners of the cells, int32 [C, 3].
+        corners: running numbers of all their corners, (x (R + 1) + y) (R + 1) + z, rising, int64 [K].
+        values: the field there, float32 [K].
+        num_queries: how often the field was asked, coarser grids included.
+        low, high: least and largest value of all that were asked.
+    """
+
+    size: int
+    cells: Int[np.ndarray, "C 3"]
+    corners: Int[np.ndarray, " K"]
+    values: Float[np.ndarray, " K"]
+    num_queries: int
+    low: float
+    high: float
+
+    def to_grid(self) -> tuple[Float[np.ndarray, "R R R"], Bool[np.ndarray, "R R R"]]:
+        """Return the values on the whole grid, 1 where they are not known, and the mask of the cells' upper corners."""
+        shape = (self.size + 1,) * 3
+        grid, mask = np.ones(shape, np.float32), np.zeros(shape, bool)
+        grid.reshape(-1)[self.corners] = self.values
+        mask.reshape(-1)[_numbers(self.cells + 1, self.size)] = True
+        return grid, mask
 
 
 def extract_mesh(field: FieldFunction, *, resolution: int, coarse_resolution: int = 32) -> Mesh:
     """Extract the zero level set of a distance field over [-1, 1]^3.
 
     Raises:
-        AssetError: `empty_decode`, the field has no zero crossing.
+        AssetError: `empty_decode`, the field has no zero crossing, with its range; `non_finite`.
     """
-    return marching_cubes(refine_field(field, resolution=resolution, coarse_resolution=coarse_resolution))
+    near = refine_field(field, resolution=resolution, coarse_resolution=coarse_resolution)
+    if not near.low < 0 < near.high:
+        raise AssetError("empty_decode", f"the field lies in [{near.low:.4g}, {near.high:.4g}] and never crosses 0")
+    grid, mask = near.to_grid()
+    return marching_cubes(grid, mask=mask)
 
 
-def refine_field(field: FieldFunction, *, resolution: int, coarse_resolution: int = 32) -> Float[np.ndarray, "X Y Z"]:
-    """Evaluate a field on a grid, exactly near its surface and by interpolation of the coarser grid elsewhere."""
+def refine_field(field: FieldFunction, *, resolution: int, coarse_resolution: int = 32) -> NearField:
+    """Evaluate a field on a coarse grid, then on ever finer ones in the cells near its surface only.
+
+    Raises:
+        AssetError: `non_finite`.
+    """
     size = resolution
     while size > coarse_resolution and size % 2 == 0:
         size //= 2
-    values = field(_corners(np.ones((size + 1,) * 3, dtype=bool), size)).reshape((size + 1,) * 3)
+    cells = _all_cells(size)
+    corners = np.arange((size + 1) ** 3)
+    values = _ask(field, corners, size)
+    num_queries, low, high = len(corners), float(values.min()), float(values.max())
+    cells = _near_surface(cells, corners, values, size)
     while size < resolution:
-        active = _near_surface(values, half_diagonal=np.sqrt(3.0) / size)
+        coarse_corners, coarse_values = _doubled(corners, size), values
+        cells = (2 * cells[:, None] + _STEPS.astype(np.int32)).reshape(-1, 3)
         size *= 2
-        values = _upsample(values)
-        wanted = _corners_of_children(active)
-        values[wanted] = field(_corners(wanted, size))
+        corners = np.unique(_numbers((cells[:, None] + _STEPS).reshape(-1, 3), size)) if len(cells) else corners[:0]
+        values = np.empty(len(corners), np.float32)
+        known, place = _look_up(corners, coarse_corners)
+        values[known] = coarse_values[place[known]]
+        if not known.all():
+            asked = _ask(field, corners[~known], size)
+            values[~known] = asked
+            num_queries += len(asked)
+            low, high = min(low, float(asked.min())), max(high, float(asked.max()))
+        cells = _near_surface(cells, corners, values, size)
+    return NearField(size, cells, corners, values, num_queries, low, high)
+
+
+def _all_cells(size: int) -> Int[np.ndarray, "C 3"]:
+    axis = np.arange(size, dtype=np.int32)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _near_surface(cells: np.ndarray, corners: np.ndarray, values: np.ndarray, size: int) -> Int[np.ndarray, "C 3"]:
+    """Keep the cells that may hold the surface."""
+    if not len(cells):
+        return cells
+    total, num_inside = np.zeros(len(cells), np.float32), np.zeros(len(cells), np.int8)
+    for step in _STEPS:
+        at = values[np.searchsorted(corners, _numbers(cells + step, size))]
+        total += np.abs(at)
+        num_inside += at < 0
+    is_near = total / 8 <= BAND_MARGIN * BAND * (2 / size)
+    return cells[is_near | ((num_inside > 0) & (num_inside < 8))]
+
+
+def _ask(field: FieldFunction, corners: np.ndarray, size: int) -> Float[np.ndarray, " K"]:
+    span = size + 1
+    places = np.stack([corners // (span * span), corners // span % span, corners % span], axis=1)
+    values = np.asarray(field((places * (2.0 / size) - 1.0).astype(np.float32)), np.float32)
+    if not np.isfinite(values).all():
+        raise AssetError("non_finite", "the field has NaN or infinite values")
     return values
 
 
-def _near_surface(values: np.ndarray, *, half_diagonal: float) -> Bool[np.ndarray, "X Y Z"]:
-    near = np.abs(values) <= BAND_MARGIN * half_diagonal
-    inside = values < 0
-    corners = [
-        np.s_[x : x - 1 or None, y : y - 1 or None, z : z - 1 or None] for x in (0, 1) for y in (0, 1) for z in (0, 1)
-    ]
-    any_near = np.logical_or.reduce([near[corner] for corner in corners])
-    any_inside = np.logical_or.reduce([inside[corner] for corner in corners])
-    all_inside = np.logical_and.reduce([inside[corner] for corner in corners])
-    return any_near | (any_inside & ~all_inside)
+def _numbers(places: np.ndarray, size: int) -> Int[np.ndarray, " K"]:
+    x, y, z = places.astype(np.int64).T
+    return (x * (size + 1) + y) * (size + 1) + z
 
 
-def _upsample(values: np.ndarray) -> np.ndarray:
-    """Interpolate [R+1]^3 corners to [2R+1]^3."""
-    for axis in range(3):
-        values = np.moveaxis(values, axis, 0)
-        finer = np.empty((2 * len(values) - 1, *values.shape[1:]), dtype=values.dtype)
-        finer[::2] = values
-        finer[1::2] = 0.5 * (values[:-1] + values[1:])
-        values = np.moveaxis(finer, 0, axis)
-    return np.ascontiguousarray(values)
+def _doubled(corners: np.ndarray, size: int) -> Int[np.ndarray, " K"]:
+    """Return the running numbers of the same corners on the grid of twice the cells; they rise, too."""
+    span = size + 1
+    places = np.stack([corners // (span * span), corners // span % span, corners % span], axis=1)
+    return _numbers(2 * places, 2 * size)
 
 
-def _corners_of_children(active: np.ndarray) -> Bool[np.ndarray, "X Y Z"]:
-    from scipy import ndimage
-
-    finer = np.zeros(tuple(2 * n + 1 for n in active.shape), dtype=bool)
-    finer[1::2, 1::2, 1::2] = active  # a cell's centre corner; its 26 neighbours are the children's other corners
-    return ndimage.binary_dilation(finer, structure=np.ones((3, 3, 3), dtype=bool))
-
-
-def _corners(wanted: np.ndarray, size: int) -> Float[np.ndarray, "Q 3"]:
-    return (np.argwhere(wanted) * (2.0 / size) - 1.0).astype(np.float32)
+def _look_up(wanted: np.ndarray, known: np.ndarray) -> tuple[Bool[np.ndarray, " K"], Int[np.ndarray, " K"]]:
+    """Say which of the wanted numbers are among the known ones, both rising, and where."""
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return known[place] == wanted, place

@@ -21,8 +21,11 @@ def grid_queries(resolution: int) -> np.ndarray:
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def marching_cubes(values: np.ndarray, level: float = 0.0) -> Mesh:
+def marching_cubes(values: np.ndarray, level: float = 0.0, *, mask: np.ndarray | None = None) -> Mesh:
     """Extract the surface of a field [R, R, R] over [-1, 1]^3, faces outward where lower values are inside.
+
+    Args:
+        mask: bool [R, R, R], True at the upper corner of the cells to look at; all where it is None.
 
     Raises:
         AssetError: `empty_decode` where the field does not cross the level, `non_finite` for NaN or infinity.
@@ -38,7 +41,9 @@ def marching_cubes(values: np.ndarray, level: float = 0.0) -> Mesh:
         raise AssetError("empty_decode", f"the field lies in [{low:.4g}, {high:.4g}] and never crosses {level:g}")
     field = np.ascontiguousarray(values, dtype=np.float32)
     step = 2 * BOUND / (len(field) - 1)
-    vertices, faces, _, _ = measure.marching_cubes(field, level, gradient_direction="descent", allow_degenerate=False)
+    vertices, faces, _, _ = measure.marching_cubes(
+        field, level, gradient_direction="descent", allow_degenerate=False, mask=mask
+    )
     if not len(faces):
         raise AssetError("empty_decode", f"no faces at level {level:g} in [{low:.4g}, {high:.4g}]")
     return Mesh(vertices=vertices * step - BOUND, faces=faces)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.geometry.decimation import decimate
 from ltm3d.geometry.mesh import Mesh, face_areas
 
 PADDING = -1
@@ -52,6 +51,8 @@ def build_mesh_target(
     Raises:
         AssetError: `no_surface`, `too_complex`.
     """
+    from ltm3d.geometry.decimation import decimate  # not needed where a mesh is only decoded
+
     fewer, decimation_error = decimate(mesh, max_faces=config.max_faces, max_error=config.max_decimation_error, rng=rng)
     cells = quantize(fewer.vertices, config.num_cells)
     shift = np.linalg.norm(dequantize(cells, config.num_cells) - fewer.vertices, axis=1)

@@ -1,13 +1,20 @@
 """The decoder of a field: space queries attend to the tokens' memory.
 
-    logit = q(x) · k_i / √H − s |x − a_i|²,    value = Σ_i softmax_i(logit) v_i · c(x) / √H
+    logit_i = q(x) · k_i / √H − s |x − a_i|²,    value = Σ_i softmax_i(logit) v_i · c(x) / √H
 
 The softmax does not see |x|², so the distance is the inner product of [x, 1] and s [2 a_i, −|a_i|²]: four more
-channels of query and key. There is nothing but linear maps beside the softmax, so the projections can be folded into
-keys and values.
+channels of query and key.
+
+Nothing but linear maps stands beside the softmax and the query's LayerNorm, so for one shape's memory the projections
+fold into keys and values, exactly (`FoldedField`). The embedding is linear, too, in the waves f of a query: e = E f.
+With Ē = E less its rows' mean, the normalised query is γ Ē f / σ + β, where σ² = |Ē f|² / H = |R f|² / H for the
+triangular R of Ē = Q R. So of width H nothing is left: both tables are as wide as the waves are many, some forty.
+
+    logit_i = f · A_i / σ + f · B_i,    value = Σ_i softmax_i(logit) (f · V_i)
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -15,7 +22,32 @@ from torch import Tensor, nn
 
 from ltm3d.nn.embeddings import PointEmbedding
 
-# B batch, Q queries, M memory vectors, H width
+# B batch, Q queries, M memory vectors, H width, W waves of a query and a one
+
+
+@dataclass(frozen=True)
+class FoldedField:
+    """One shape's field with all projections folded; the same values as `FieldDecoder` to rounding.
+
+    Attributes:
+        scaled, added, values: A, B and V.
+        triangle: R, whose f gives the spread σ of the embedding; W rows, or H where the width is smaller.
+    """
+
+    frequencies: Float[Tensor, " K"]
+    scaled: Float[Tensor, "W M"]
+    added: Float[Tensor, "W M"]
+    values: Float[Tensor, "W M"]
+    triangle: Float[Tensor, "W rows"]
+    width: int
+    epsilon: float
+
+    def __call__(self, queries: Float[Tensor, "Q 3"]) -> Float[Tensor, " Q"]:
+        angles = (queries[:, :, None] * self.frequencies).flatten(1)
+        waves = torch.cat([queries, angles.sin(), angles.cos(), torch.ones_like(queries[:, :1])], dim=1)
+        variance = (waves @ self.triangle).square().sum(dim=1, keepdim=True) / self.width
+        logits = torch.addmm(waves @ self.added, waves * torch.rsqrt(variance + self.epsilon), self.scaled)
+        return (torch.softmax(logits, dim=1) * (waves @ self.values)).sum(dim=1)
 
 
 class FieldDecoder(nn.Module):
@@ -49,3 +81,30 @@ class FieldDecoder(nn.Module):
         key = torch.cat([self.to_key(memory), place.expand(len(memory), -1, -1)], dim=-1)
         weights = torch.softmax(query @ key.transpose(1, 2), dim=-1)
         return scale * (self.to_coordinate(embedded) * (weights @ self.to_value(memory))).sum(dim=-1)
+
+    @torch.no_grad()
+    def fold(self, memory: Float[Tensor, "M H"], anchors: Float[Tensor, "M 3"]) -> FoldedField:
+        """Fold everything that does not depend on the queries; in float64, handed out as the memory's type."""
+        dtype, width = memory.dtype, memory.shape[-1]
+        memory, anchors = self.memory_norm(memory).double(), anchors.double()
+        embed = self.query_embedding.project
+        waves_to_width = torch.cat([embed.weight, embed.bias[:, None]], dim=1).double()  # [H W]
+        centered = waves_to_width - waves_to_width.mean(dim=0)
+        keys = width**-0.5 * memory @ self.to_key.weight.double().T @ self.to_query.weight.double()  # [M H]
+        values = width**-0.5 * memory @ self.to_value.weight.double().T
+        added = torch.zeros(waves_to_width.shape[1], len(memory), dtype=torch.float64, device=memory.device)
+        sharpness = self.log_sharpness.double().exp()
+        added[:3] = sharpness * 2 * anchors.T
+        added[-1] = keys @ self.query_norm.bias.double() - sharpness * anchors.square().sum(dim=-1)
+        to_coordinate = self.to_coordinate
+        value_table = waves_to_width.T @ to_coordinate.weight.double().T @ values.T
+        value_table[-1] += values @ to_coordinate.bias.double()
+        return FoldedField(
+            frequencies=self.query_embedding.frequencies,
+            scaled=(centered.T @ (self.query_norm.weight.double() * keys).T).to(dtype),
+            added=added.to(dtype),
+            values=value_table.to(dtype),
+            triangle=torch.linalg.qr(centered, mode="r").R.T.to(dtype),
+            width=width,
+            epsilon=self.query_norm.eps,
+        )

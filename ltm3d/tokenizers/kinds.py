@@ -4,10 +4,15 @@ from pathlib import Path
 
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.nn.weights import load_config
+from ltm3d.tokenizers.gaussians import GaussiansTokenizer
+from ltm3d.tokenizers.mesh import MeshTokenizer
+from ltm3d.tokenizers.point_cloud import PointCloudTokenizer
 from ltm3d.tokenizers.sdf import SdfTokenizer
 from ltm3d.tokenizers.tokenizer import Tokenizer
 
-TOKENIZERS: dict[str, type[Tokenizer]] = {"sdf": SdfTokenizer}
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    kind.kind: kind for kind in (SdfTokenizer, PointCloudTokenizer, MeshTokenizer, GaussiansTokenizer)
+}
 
 
 def tokenizer_kind(representation: str) -> type[Tokenizer]:

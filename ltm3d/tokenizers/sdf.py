@@ -92,7 +92,7 @@ class SdfTokenizer(AnchoredTokenizer):
     def decode_field(self, tokens: Float[Tensor, "L D"]) -> TokenField:
         """Return one shape's field as a function of query points; tokens are not normalised."""
         memory = self.decode_memory(tokens[None])
-        return TokenField(self.field, memory, self.memory_anchors(), truncation=self.config.truncation)
+        return TokenField(self.field.fold(memory[0], self.memory_anchors()), truncation=self.config.truncation)
 
     def decode_shape(self, tokens: Float[Tensor, "L D"], config: DecodeConfig) -> Mesh:
         return extract_mesh(self.decode_field(tokens), resolution=config.resolution)

@@ -62,8 +62,13 @@ def test_every_yaml_builds_what_it_configures(group: str, option: str) -> None:
         entry = {key: 0 if value == "${seed}" else value for key, value in entry.items()}
         assert build_source(entry, option).name == option
     else:
-        path = next((path for path in places()[group] if path.endswith(f".{option}")), places()[group][0])
+        path = next((path for path in places()[group] if is_for(option, path)), places()[group][0])
         assert compose("demo", (f"{group}@{path}={option}" if path != group else f"{group}={option}",))
+
+
+def is_for(option: str, path: str) -> bool:
+    """Say whether an option is named after a part of a place: `mesh_cpu` stands at `tokenizer.mesh.model`."""
+    return any(option == part or option.startswith(f"{part}_") for part in path.split("."))
 
 
 def test_every_group_stands_somewhere() -> None:
@@ -82,8 +87,8 @@ def test_the_settings_table_is_what_the_stages_ask_for() -> None:
                 text = text.replace("{representation}", "sdf").replace("{target}", "sdf")
                 asked[text] = kind.id if isinstance(kind, ast.Name) else None
     table = {path: name.partition(":")[2] for path, name in SETTINGS.items()}
-    a_target = re.compile(r"^build_targets\.\w+$")
-    assert set(asked) - {"resources"} == {a_target.sub("build_targets.sdf", path) for path in table}
+    an_item = re.compile(r"^(build_targets|tokenizer|reconstructor|generator|sampling|promotion)\.\w+")
+    assert set(asked) - {"resources"} == {an_item.sub(r"\1.sdf", path) for path in table}
     assert not {path for path, kind in asked.items() if kind not in (None, table.get(path))}
 
 

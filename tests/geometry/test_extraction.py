@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from ltm3d.geometry.extraction import extract_mesh, refine_field
-from ltm3d.geometry.isosurface import grid_queries
+from ltm3d.errors import AssetError
+from ltm3d.geometry.extraction import FieldFunction, extract_mesh, refine_field
+from ltm3d.geometry.isosurface import grid_queries, marching_cubes
+from ltm3d.geometry.mesh import Mesh
 
 TRUNCATION = 0.1
 
@@ -16,21 +18,63 @@ def two_spheres_and_a_sheet(queries: np.ndarray) -> np.ndarray:
     return np.clip(np.minimum(np.minimum(big, small), plate), -TRUNCATION, TRUNCATION).astype(np.float32)
 
 
+def sheets(queries: np.ndarray) -> np.ndarray:
+    """Three plates thinner than a cell, at a slant, the way grids miss them."""
+    turn = np.array([[0.8, 0.6, 0], [-0.6, 0.8, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
+    turned = queries @ turn.T
+    parts = []
+    for height in (-0.31, 0.02, 0.33):
+        corner = np.abs(turned - [0, height, 0]) - [0.5, 0.012, 0.4]
+        parts.append(np.linalg.norm(np.maximum(corner, 0), axis=1) + np.minimum(corner.max(axis=1), 0))
+    return np.min(parts, axis=0).astype(np.float32)
+
+
+def ball(queries: np.ndarray) -> np.ndarray:
+    return (np.linalg.norm(queries, axis=1) - 0.8).astype(np.float32)
+
+
+def faces_of(mesh: Mesh) -> set[bytes]:
+    return {np.sort(np.round(triangle, 5) + 0.0, axis=0).tobytes() for triangle in mesh.triangles}
+
+
 @pytest.mark.parametrize("resolution", [64, 128])
-def test_refinement_equals_the_dense_field_near_the_surface(resolution: int) -> None:
-    dense = two_spheres_and_a_sheet(grid_queries(resolution + 1)).reshape((resolution + 1,) * 3)
+@pytest.mark.parametrize("shape", [two_spheres_and_a_sheet, sheets, ball])
+def test_the_mesh_is_the_dense_one_face_by_face(shape: FieldFunction, resolution: int) -> None:
+    dense = marching_cubes(shape(grid_queries(resolution + 1)).reshape((resolution + 1,) * 3))
+    assert faces_of(extract_mesh(shape, resolution=resolution)) == faces_of(dense)
+
+
+def test_known_corners_are_the_fields_and_few_are_asked() -> None:
     asked = 0
 
     def field(queries: np.ndarray) -> np.ndarray:
         nonlocal asked
         asked += len(queries)
-        return two_spheres_and_a_sheet(queries)
+        return sheets(queries)
 
-    refined = refine_field(field, resolution=resolution)
-    assert np.array_equal(refined < 0, dense < 0)
-    near = np.abs(dense) < 2 / resolution
-    assert np.allclose(refined[near], dense[near], atol=1e-6)
-    assert asked < 0.6 * dense.size
+    near = refine_field(field, resolution=256)
+    assert near.num_queries == asked < 0.06 * 257**3
+    places = np.stack(np.unravel_index(near.corners, (257,) * 3), axis=1)
+    np.testing.assert_allclose(near.values, sheets((places * (2 / 256) - 1).astype(np.float32)), atol=1e-6)
+    assert (np.diff(near.corners) > 0).all() and near.low < 0 < near.high
+
+
+def test_a_surface_that_no_corner_sees_the_inside_of_is_still_looked_for() -> None:
+    """At 32 cells a plate of 0.024 hides between corners 0.0625 apart; the band keeps its cells for the finer grids."""
+    coarse = sheets(grid_queries(33)).reshape(33, 33, 33)
+    inside = (coarse < 0).sum()
+    cells = refine_field(sheets, resolution=32).cells
+    assert inside < 1200 and len(cells) > inside
+    fine = refine_field(sheets, resolution=128)
+    dense = sheets(grid_queries(129)) < 0
+    assert set(np.flatnonzero(dense)) <= set(fine.corners.tolist())
+
+
+def test_a_field_without_a_surface_says_its_range() -> None:
+    with pytest.raises(AssetError, match=r"empty_decode: the field lies in \[0.1, 0.1\] and never crosses 0"):
+        extract_mesh(lambda queries: np.full(len(queries), 0.1, np.float32), resolution=64)
+    with pytest.raises(AssetError, match="non_finite"):
+        extract_mesh(lambda queries: np.full(len(queries), np.nan, np.float32), resolution=64)
 
 
 def test_the_mesh_is_the_surface() -> None:
