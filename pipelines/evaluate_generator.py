@@ -14,10 +14,12 @@ from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
 from ltm3d.evaluation.table import Scores, to_document, to_text
-from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.shape_models import check_trained_on
 from ltm3d.serving.gallery import GalleryItem, write_gallery
 from ltm3d.serving.viewer import view_html
 from ltm3d.shards.index import IndexEntry
+from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
@@ -36,13 +38,12 @@ def main(representation: str) -> None:
         folders = (f"targets/{representation}", f"tokens/{representation}", "conditions")
         entries = with_captions(available(stage.data, *folders), stage.data)
         data = GenerationData(stage.data, representation, entries, config, stage.seed)
-        models = ShapeModels.load(
-            **{
-                part: stage.data / "models" / part / representation
-                for part in ("tokenizer", "reconstructor", "generator")
-            }
+        models = stage.data / "models"
+        tokenizer, reconstructor, generator = (
+            models / part / representation for part in ("tokenizer", "reconstructor", "generator")
         )
-        evaluator = Evaluator(data, models)
+        check_trained_on(tokenizer, reconstructor, generator)  # its weights are not needed: its samples are there
+        evaluator = Evaluator(data, load_tokenizer(tokenizer), Reconstructor.load(reconstructor))
         stage.start_ray()
         scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)

@@ -24,11 +24,12 @@ from ltm3d.evaluation.measurement import (
 )
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
+from ltm3d.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass
@@ -85,9 +86,10 @@ def _read_samples(
 class Evaluator:
     """Measures every method on every test asset."""
 
-    def __init__(self, data: GenerationData, models: ShapeModels) -> None:
+    def __init__(self, data: GenerationData, tokenizer: Tokenizer, reconstructor: Reconstructor) -> None:
         self.data = data
-        self.models = models
+        self.tokenizer = tokenizer
+        self.reconstructor = reconstructor
         self.entries = data.of_split("test")
         self.meshes = data.meshes(self.entries)
         self.prompts = [prompt for prompt in ("image", "text", "both") if any(key[1] == prompt for key in data.counts)]
@@ -105,7 +107,7 @@ class Evaluator:
             AssetWork(entry.uid, self.meshes[index], volume_of(volumes, index), candidates)
             for index, (entry, candidates) in enumerate(zip(self.entries, by_asset, strict=True))
         ]
-        measure = partial(measure_asset, tokenizer=self.models.tokenizer, config=self.data.config, seed=self.data.seed)
+        measure = partial(measure_asset, tokenizer=self.tokenizer, config=self.data.config, seed=self.data.seed)
         rows = {(each.method, each.prompt): Scores(each.method, each.prompt) for each in by_asset[0]}
         for asset, measured in zip(work, map_assets(measure, work), strict=True):
             groups: dict[tuple[str, str], list[Measured]] = defaultdict(list)
@@ -163,7 +165,8 @@ class Evaluator:
             has_image=torch.full((num_assets,), prompt != "text"),
             has_text=torch.full((num_assets,), prompt != "image"),
         )
-        return self.models.tokenizer.denormalize(self.models.reconstruct(condition))
+        with torch.no_grad():
+            return self.tokenizer.denormalize(self.reconstructor(condition))
 
     def _category_means(self) -> list[np.ndarray]:
         train = self.data.of_split("train")
