@@ -17,11 +17,13 @@ from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
 from ltm3d.evaluation.set_figures import measure_sets
 from ltm3d.evaluation.table import Scores, to_document, to_text
-from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.shape_models import check_trained_on
 from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.serving.gallery import GalleryItem, write_gallery
 from ltm3d.serving.viewer import view_html
 from ltm3d.shards.index import IndexEntry
+from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
@@ -40,15 +42,14 @@ def main(representation: str) -> None:
         folders = (f"targets/{representation}", f"tokens/{representation}", "conditions")
         entries = with_captions(available(stage.data, *folders), stage.data)
         data = GenerationData(stage.data, representation, entries, config, stage.seed)
-        models = ShapeModels.load(
-            **{
-                part: stage.data / "models" / part / representation
-                for part in ("tokenizer", "reconstructor", "generator")
-            }
+        models = stage.data / "models"
+        tokenizer, reconstructor, generator = (
+            models / part / representation for part in ("tokenizer", "reconstructor", "generator")
         )
-        reader_folder = stage.data / "models" / "attribute_reader"
+        check_trained_on(tokenizer, reconstructor, generator)  # its weights are not needed: its samples are there
+        reader_folder = models / "attribute_reader"
         reader = AttributeReader.load(reader_folder) if (reader_folder / CONFIG_FILE).is_file() else None
-        evaluator = Evaluator(data, models, reader)
+        evaluator = Evaluator(data, load_tokenizer(tokenizer), Reconstructor.load(reconstructor), reader)
         stage.start_ray()
         scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)

@@ -7,10 +7,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ltm3d.errors import ModelError
-from ltm3d.generator.kinds import AnyGenerator, AnyGeneratorConfig, build_generator
-from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.generator.reconstruction import Reconstructor
-from ltm3d.generator.token_model import TokenShape
+from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_guide
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.training.config import TrainingConfig
@@ -36,7 +33,7 @@ def main(representation: str) -> None:
             stage,
             config=training,
             run_key=key_of(CODE_VERSION, config, latents.key(), weights_hash(guide) if guide else None),
-            build_model=partial(build_model, config, shape, guide),
+            build_model=partial(build_trainable, config, shape, guide),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
         )
@@ -44,25 +41,6 @@ def main(representation: str) -> None:
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "generator" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
-
-
-def uses_guide(config: AnyGeneratorConfig) -> bool:
-    """Say whether the reconstruction module takes part in the training."""
-    if not isinstance(config, GeneratorConfig):
-        return False
-    return config.known_corruption > 0 and config.corruption == "reconstruction"
-
-
-def build_model(config: AnyGeneratorConfig, shape: TokenShape, guide: Path | None) -> AnyGenerator:
-    """Build the model to be trained.
-
-    Args:
-        guide: folder of the frozen reconstruction module, where it takes part.
-    """
-    model = build_generator(config, shape)
-    if guide is not None and isinstance(model, Generator):
-        model.reconstruct_with(Reconstructor.load(guide))
-    return model
 
 
 def check_order(tokenizer: Path) -> None:

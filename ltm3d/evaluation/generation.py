@@ -26,12 +26,13 @@ from ltm3d.evaluation.reading import MethodReadings, ReadsAttributes
 from ltm3d.evaluation.set_figures import first_samples
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
 from ltm3d.tokenizers.shape import Shape
+from ltm3d.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass
@@ -88,9 +89,16 @@ def _read_samples(
 class Evaluator:
     """Measures every method on every test asset."""
 
-    def __init__(self, data: GenerationData, models: ShapeModels, reader: ReadsAttributes | None = None) -> None:
+    def __init__(
+        self,
+        data: GenerationData,
+        tokenizer: Tokenizer,
+        reconstructor: Reconstructor,
+        reader: ReadsAttributes | None = None,
+    ) -> None:
         self.data = data
-        self.models = models
+        self.tokenizer = tokenizer
+        self.reconstructor = reconstructor
         self.reader = reader
         self.readings: MethodReadings = {}  # filled by `scores`
         self.entries = data.of_split("test")
@@ -112,7 +120,7 @@ class Evaluator:
         ]
         measure = partial(
             measure_asset,
-            tokenizer=self.models.tokenizer,
+            tokenizer=self.tokenizer,
             config=self.data.config,
             seed=self.data.seed,
             reader=self.reader,
@@ -193,7 +201,8 @@ class Evaluator:
             has_image=torch.full((num_assets,), prompt != "text"),
             has_text=torch.full((num_assets,), prompt != "image"),
         )
-        return self.models.tokenizer.denormalize(self.models.reconstruct(condition))
+        with torch.no_grad():
+            return self.tokenizer.denormalize(self.reconstructor(condition))
 
     def _category_means(self) -> list[np.ndarray]:
         train = self.data.of_split("train")

@@ -33,6 +33,16 @@ class Condition:
     has_image: Bool[Tensor, " B"]
     has_text: Bool[Tensor, " B"]
 
+    def to(self, device: torch.device) -> "Condition":
+        """Return the same prompts on a device."""
+        return Condition(
+            self.image_tokens.to(device),
+            self.text_tokens.to(device),
+            self.text_mask.to(device),
+            has_image=self.has_image.to(device),
+            has_text=self.has_text.to(device),
+        )
+
     def dropped(self) -> "Condition":
         """Return the same prompts with both modalities dropped: the null condition of guidance."""
         nothing = torch.zeros_like(self.has_image)

@@ -72,7 +72,9 @@ def evaluator(data: Path, *, baselines: bool = True) -> Evaluator:
     )
     config = EvaluationConfig(baselines=baselines)
     models = ShapeGenerator.load(make_tiny_bundle(data / "bundle")).models
-    return Evaluator(GenerationData(data, "sdf", [entry(uid) for uid in SHAPES], config, 0), models)
+    return Evaluator(
+        GenerationData(data, "sdf", [entry(uid) for uid in SHAPES], config, 0), models.tokenizer, models.reconstructor
+    )
 
 
 def test_the_sets_are_first_seeds_and_nearest_training_shapes(tmp_path: Path) -> None:
