@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltm3d.errors import ModelError
 from ltm3d.generator.examples import LatentExamples
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
@@ -10,6 +11,7 @@ from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.tokenizers.kinds import load_tokenizer
+from ltm3d.transforms.encode_tokens import HASH_FIELD
 from pipelines._planning import available
 
 
@@ -36,9 +38,14 @@ class LatentData:
         )
 
     def examples(self, uids: list[str]) -> LatentExamples:
-        """Open the latents and conditions of some assets."""
-        tokenizer = load_tokenizer(self.tokenizer)
-        return LatentExamples(ShardSet(self.tokens, uids), ShardSet(self.conditions, uids), tokenizer)
+        """Open the latents and conditions of some assets.
+
+        Raises:
+            ModelError: the latents are another tokenizer's.
+        """
+        tokens = ShardSet(self.tokens, uids)
+        check_tokens(tokens, weights_hash(self.tokenizer))
+        return LatentExamples(tokens, ShardSet(self.conditions, uids), load_tokenizer(self.tokenizer))
 
     def train_examples(self) -> LatentExamples:
         return self.examples(self.train_uids)
@@ -61,3 +68,18 @@ class LatentData:
         """Hash all that the training reads."""
         digests = [shard.digest for root in (self.tokens, self.conditions) for shard in list_shards(root)]
         return key_of(digests, self.train_uids, weights_hash(self.tokenizer))
+
+
+def check_tokens(tokens: ShardSet, expected: str) -> None:
+    """Refuse tokens that another tokenizer has encoded.
+
+    Raises:
+        ModelError: with both hashes.
+    """
+    for index, uid in enumerate(tokens):
+        found = tokens.record(index).get(HASH_FIELD)
+        if found != expected:
+            raise ModelError(
+                f"the tokens of {uid} were encoded by tokenizer {found}, the trained one is {expected}; "
+                "run encode_tokens again (dvc repro)"
+            )

@@ -13,6 +13,7 @@ from ltm3d.cli.models import models
 from ltm3d.cli.plan import plan
 from ltm3d.cli.promote import promote
 from ltm3d.cli.results import results
+from ltm3d.cli.tokens import tokens
 from ltm3d.errors import AssetError, Ltm3dError
 
 # Two OpenMP threads on two shared cores spin against each other; telemetry is off.
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 for command in (generate, evaluate, inspect, promote, results, models, plan, doctor):
     app.command()(command)
+app.add_typer(tokens, name="tokens")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,6 +13,7 @@ class LatentExamples:
     def __init__(self, tokens: ShardSet, conditions: ShardSet, tokenizer: Tokenizer) -> None:
         assert tokens.uids == conditions.uids, "tokens and conditions list different assets"
         self.conditions = conditions
+        self.uids = tokens.uids
         self.moments = [_normalized(tokenizer, tokens, index) for index in range(len(tokens))]
 
     def __len__(self) -> int:

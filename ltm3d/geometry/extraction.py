@@ -7,6 +7,11 @@ a corner of the cell:
 
     mean_i |d_i| ≤ (3 + 3 √2 + √3) / 8 · h = 1.122 h
 
+Most of the cells in that band lie beside a surface, not around one: no corner is very near, and the field rises
+through the cell by nearly its whole side, as beside a plane. Around a sheet that no corner sees the inside of, it
+falls and rises again. So cells whose mean slope is steep and whose corners are all farther than a third of a side are
+left out; tests look for thin plates at any slant.
+
 Only cells and their corners are kept, sorted by a running number, never a grid, until marching cubes asks for one.
 """
 
@@ -25,6 +30,7 @@ from ltm3d.geometry.mesh import Mesh
 FieldFunction = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
 BAND = (3 + 3 * 2**0.5 + 3**0.5) / 8  # sides of a cell
 BAND_MARGIN = 1.15  # a learned field is no exact distance: take cells a little farther off
+STEEP, CLEAR = 0.75, 0.3  # slope, and sides of a cell: beside a surface
 _STEPS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)  # corners of a cell
 
 
@@ -111,13 +117,18 @@ def _near_surface(cells: np.ndarray, corners: np.ndarray, values: np.ndarray, si
     """Keep the cells that may hold the surface."""
     if not len(cells):
         return cells
+    side = 2 / size
     total, num_inside = np.zeros(len(cells), np.float32), np.zeros(len(cells), np.int8)
+    least, rise = np.full(len(cells), np.inf, np.float32), np.zeros((len(cells), 3), np.float32)
     for step in _STEPS:
         at = values[np.searchsorted(corners, _numbers(cells + step, size))]
         total += np.abs(at)
         num_inside += at < 0
-    is_near = total / 8 <= BAND_MARGIN * BAND * (2 / size)
-    return cells[is_near | ((num_inside > 0) & (num_inside < 8))]
+        np.minimum(least, np.abs(at), out=least)
+        rise += at[:, None] * (2 * step - 1).astype(np.float32)
+    is_near = total / 8 <= BAND_MARGIN * BAND * side
+    is_beside = (np.linalg.norm(rise, axis=1) / (4 * side) > STEEP) & (least > CLEAR * side)
+    return cells[(is_near & ~is_beside) | ((num_inside > 0) & (num_inside < 8))]
 
 
 def _ask(field: FieldFunction, corners: np.ndarray, size: int) -> Float[np.ndarray, " K"]:

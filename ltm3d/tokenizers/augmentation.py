@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from ltm3d.errors import ConfigError
 
-# P points
+# P points, Q queries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,28 @@ def draw_stretch(
 
 
 def stretch_normals(normals: Float[np.ndarray, "P 3"], stretch: Float[np.ndarray, "3"]) -> Float[np.ndarray, "P 3"]:
-    """Return the unit normals of a stretched surface: n / s, scaled to unit length."""
+    """Return the unit normals of a stretched surface: n / s, made of unit length; a mirror leaves the length."""
     turned = normals / stretch
+    if (np.abs(stretch) == 1).all():
+        return turned
     return turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
+
+
+def stretch_distances(
+    queries: Float[np.ndarray, "Q 4"], surface: Float[np.ndarray, "P 6"], stretch: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, " Q"]:
+    """Return the signed distances of queries [x, y, z, distance] in the stretched space.
+
+    Where the surface is flat, with unit normal n at the nearest point p, d' = d / |S⁻¹ n|, exactly. It cannot be more
+    than |S (q − p)|. Near edges it is an estimate, off by less than the largest factor; the sign is always right.
+
+    Args:
+        surface: points with normals of the unstretched surface, dense enough to find n among them.
+    """
+    from ltm3d.metrics.surface import nearest
+
+    _, index = nearest(queries[:, :3], surface[:, :3])
+    offset = (queries[:, :3] - surface[index, :3]) * stretch
+    flat = np.abs(queries[:, 3]) / np.maximum(np.linalg.norm(surface[index, 3:] / stretch, axis=1), 1e-9)
+    distance = np.minimum(flat, np.linalg.norm(offset, axis=1))
+    return np.where(queries[:, 3] < 0, -distance, distance).astype(np.float32)

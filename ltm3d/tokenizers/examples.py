@@ -1,26 +1,46 @@
 """Training examples of the tokenizers, read from target shards."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ltm3d.errors import ConfigError
 from ltm3d.shards.read import ShardSet
+from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch, stretch_distances, stretch_normals
+
+
+class TargetExamples:
+    """Assets of a set of targets; `augment=False` reads them as they are."""
+
+    def __init__(self, targets: ShardSet, config: Any, *, augment: bool = True) -> None:
+        self.targets = targets.expect_slices()
+        self.config = config
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def uids(self) -> list[str]:
+        """Which asset each example is."""
+        return self.targets.uids
 
 
 @dataclass(frozen=True, kw_only=True)
-class SdfExampleConfig:
+class SdfExampleConfig(AugmentationConfig):
     """How many of an asset's stored points one training step reads.
 
-    The stored sets are shuffled, so a contiguous slice at a random place is a random draw.
+    The stored sets are shuffled, so a contiguous slice at a random place is a random draw. A mirrored shape has exact
+    distances; a stretched one nearly, see `stretch_distances`, so `scale` is off unless asked for.
     """
 
     num_surface: int = 1024
     num_volume: int = 512
     num_near: int = 512
-    mirror: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("num_surface", "num_volume", "num_near"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -31,28 +51,25 @@ class SdfExampleConfig:
         return self.num_surface
 
 
-class SdfExamples:
-    """Slices of surface points and queries, float32; `augment=False` reads the assets as they are.
+class SdfExamples(TargetExamples):
+    """Slices of surface points and queries, float32."""
 
-    The one augmentation that keeps distances exact in the normalised frame is the mirror x → -x.
-    """
-
-    def __init__(self, targets: ShardSet, config: SdfExampleConfig, *, augment: bool = True) -> None:
-        self.targets = targets.expect_slices()
-        self.config = config
-        self.augment = augment
-
-    def __len__(self) -> int:
-        return len(self.targets)
+    config: SdfExampleConfig
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return `surface` [S, 6], `volume` and `near` [Q, 4]."""
         config = self.config
         counts = {"surface": config.num_surface, "volume": config.num_volume, "near": config.num_near}
         example = {name: _slice(self.targets.get(name, index), count, rng) for name, count in counts.items()}
-        if self.augment and config.mirror and rng.random() < 0.5:
-            for name, columns in (("surface", [0, 3]), ("volume", [0]), ("near", [0])):
-                example[name][:, columns] *= -1
+        if self.augment:
+            stored = np.asarray(self.targets.get("surface", index), np.float32) if config.scale > 0 else None
+            stretch = draw_stretch(config, example["surface"][:, :3] if stored is None else stored[:, :3], rng)
+            if stored is not None:
+                for name in ("volume", "near"):
+                    example[name][:, 3] = stretch_distances(example[name], stored, stretch)
+            for values in example.values():
+                values[:, :3] *= stretch
+            example["surface"][:, 3:] = stretch_normals(example["surface"][:, 3:], stretch)
         return example
 
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from ltm3d.errors import ConfigError
 from ltm3d.rendering.cameras import orbit_camera
-from ltm3d.shards.read import ShardSet
 from ltm3d.splatting.camera import pinhole
 from ltm3d.splatting.rasterize import rasterize
 from ltm3d.splatting.record import MEANS, from_parameters, to_parameters
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch
+from ltm3d.tokenizers.examples import TargetExamples
 
 # G Gaussians, V views, H W pixels
 
@@ -51,16 +51,10 @@ class GaussiansExampleConfig(AugmentationConfig):
         return self.num_gaussians
 
 
-class GaussiansExamples:
-    """Fitted Gaussians with pictures of them; `augment=False` reads the assets as they are."""
+class GaussiansExamples(TargetExamples):
+    """Fitted Gaussians with pictures of them."""
 
-    def __init__(self, targets: ShardSet, config: GaussiansExampleConfig, *, augment: bool = True) -> None:
-        self.targets = targets
-        self.config = config
-        self.augment = augment
-
-    def __len__(self) -> int:
-        return len(self.targets)
+    config: GaussiansExampleConfig
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return `gaussians` [S, 14], `target` [G, 14], `films` [V, H, W, 4], `cameras` [V, 4, 4], `field_of_view`."""

@@ -31,6 +31,7 @@ from ltm3d.nn.transformer import Block, learned_tokens
 from ltm3d.representations.mesh import PADDING, dequantize, mesh_of_target, quantize, sort_faces
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch
+from ltm3d.tokenizers.examples import TargetExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, Tokenizer
 
 # B batch, L tokens = faces with padding, D token channels, H width, N cells along an axis
@@ -95,16 +96,10 @@ class MeshExampleConfig(AugmentationConfig):
         return 0
 
 
-class MeshExamples:
-    """Sequences of quantised faces; `augment=False` reads the assets as they are."""
+class MeshExamples(TargetExamples):
+    """Sequences of quantised faces."""
 
-    def __init__(self, targets: ShardSet, config: MeshExampleConfig, *, augment: bool = True) -> None:
-        self.targets = targets
-        self.config = config
-        self.augment = augment
-
-    def __len__(self) -> int:
-        return len(self.targets)
+    config: MeshExampleConfig
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return `triangles` int64 [L, 3, 3] and `mask` [L]; faces that a stretch makes flat are left out."""

@@ -20,6 +20,7 @@ from ltm3d.nn.randomness import StepRandom, seeded_generator
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.anchored import NUM_FREQUENCIES, AnchoredConfig, AnchoredTokenizer
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch, stretch_normals
+from ltm3d.tokenizers.examples import TargetExamples
 from ltm3d.tokenizers.point_decoders import POINT_WIDTH, FixedPoints, FlowPoints
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, stored_points
 
@@ -72,16 +73,10 @@ class PointCloudExampleConfig(AugmentationConfig):
         return self.num_surface
 
 
-class PointCloudExamples:
-    """Two disjoint runs of the stored points; `augment=False` reads the assets as they are."""
+class PointCloudExamples(TargetExamples):
+    """Two disjoint runs of the stored points."""
 
-    def __init__(self, targets: ShardSet, config: PointCloudExampleConfig, *, augment: bool = True) -> None:
-        self.targets = targets.expect_slices()
-        self.config = config
-        self.augment = augment
-
-    def __len__(self) -> int:
-        return len(self.targets)
+    config: PointCloudExampleConfig
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return `surface` [S, 9] and `decoded` [P, 9]."""

@@ -24,6 +24,12 @@ class ExampleSet(Protocol):
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]: ...
 
 
+def example_names(examples: ExampleSet, indices: Sequence[int]) -> list[str]:
+    """Name some examples: by their assets' uids where the set knows them, else by their numbers."""
+    uids = getattr(examples, "uids", None)
+    return [str(index) if uids is None else uids[index] for index in indices]
+
+
 @lru_cache(maxsize=4)
 def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     """Return the order in which an epoch visits `size` examples, each once."""

@@ -17,6 +17,7 @@ from ltm3d.training.config import TrainingConfig, learning_rate_at, micro_batch_
 from ltm3d.training.data import (
     ExampleSet,
     batch_indices,
+    example_names,
     rank_positions,
     training_batch,
     validation_batch,
@@ -107,7 +108,7 @@ def run_steps(
         seconds += time.perf_counter() - started
         if not measures:
             continue
-        metrics = _summarise(rows, step, len(examples), config, place)
+        metrics = _summarise(rows, step, examples, config, place)
         metrics["train/learning_rate"] = learning_rate_at(config, step)
         metrics["train/samples_per_second"] = len(rows) * config.global_batch_size / seconds
         rows, seconds = [], 0.0
@@ -162,7 +163,7 @@ def _mean(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _summarise(
-    rows: Sequence[dict[str, Tensor]], last_step: int, size: int, config: TrainingConfig, place: Place
+    rows: Sequence[dict[str, Tensor]], last_step: int, examples: ExampleSet, config: TrainingConfig, place: Place
 ) -> Metrics:
     """Average the rows over steps and workers, or raise if one is not finite."""
     columns = {name: torch.stack([row[name].cpu() for row in rows]).tolist() for name in rows[0]}
@@ -172,10 +173,10 @@ def _summarise(
         for rank, part in enumerate(parts):
             if not math.isfinite(part["loss"][offset]):
                 positions = rank_positions(rank, place.world_size, config.global_batch_size)
-                raise _diverged("loss", part["loss"][offset], first_step + offset, positions, size, config)
+                raise _diverged("loss", part["loss"][offset], first_step + offset, positions, examples, config)
         if not math.isfinite(parts[0]["grad_norm"][offset]):
             positions = range(config.global_batch_size)
-            raise _diverged("gradient", parts[0]["grad_norm"][offset], first_step + offset, positions, size, config)
+            raise _diverged("gradient", parts[0]["grad_norm"][offset], first_step + offset, positions, examples, config)
     return {f"train/{name}": _average([x for part in parts for x in part[name]]) for name in columns}
 
 
@@ -184,10 +185,12 @@ def _average(values: Sequence[float]) -> float:
 
 
 def _diverged(
-    what: str, value: float, step: int, positions: Sequence[int], size: int, config: TrainingConfig
+    what: str, value: float, step: int, positions: Sequence[int], examples: ExampleSet, config: TrainingConfig
 ) -> TrainingDiverged:
-    indices = batch_indices(positions, seed=config.seed, step=step, batch_size=config.global_batch_size, size=size)
-    shown = ", ".join(map(str, indices[:64])) + (" …" if len(indices) > 64 else "")
+    indices = batch_indices(
+        positions, seed=config.seed, step=step, batch_size=config.global_batch_size, size=len(examples)
+    )
+    shown = ", ".join(example_names(examples, indices[:64])) + (" …" if len(indices) > 64 else "")
     return TrainingDiverged(
         f"the {what} is {value} at step {step}, on examples {shown}: look at these examples, or lower "
         f"learning_rate ({config.learning_rate}), raise warmup_steps ({config.warmup_steps}) or lower grad_clip "

@@ -9,12 +9,14 @@ import torch
 
 from ltm3d.errors import ConfigError
 from ltm3d.nn.posterior import Posterior
+from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import Inputs, Tokenizer
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 1
+CODE_VERSION = 2
+HASH_FIELD = "tokenizer_hash"  # in an asset's record: whose tokens these are
 ASSETS_A_BATCH = 32
 
 
@@ -40,12 +42,13 @@ class TokenEncoder:
     def __init__(self, tokenizer: Path, config: EncodeTokensConfig) -> None:
         self.tokenizer = load_tokenizer(tokenizer)
         self.config = config
+        self.hash = weights_hash(tokenizer)
 
     def __call__(self, job: ShardJob) -> ShardResult:
         targets = ShardSet(job.inputs[0].parent, job.uids)
         posterior = encode_set(self.tokenizer, targets, num_surface=self.config.num_surface)
         arrays = {"mean": list(posterior.mean.numpy()), "std": list(posterior.std.numpy())}
-        return ShardResult(uids=job.uids, arrays=arrays, records=[{} for _ in job.uids])
+        return ShardResult(uids=job.uids, arrays=arrays, records=[{HASH_FIELD: self.hash} for _ in job.uids])
 
 
 def encode_set(tokenizer: Tokenizer, targets: ShardSet, *, num_surface: int, draw: int = 0) -> Posterior:

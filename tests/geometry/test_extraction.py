@@ -44,6 +44,28 @@ def test_the_mesh_is_the_dense_one_face_by_face(shape: FieldFunction, resolution
     assert faces_of(extract_mesh(shape, resolution=resolution)) == faces_of(dense)
 
 
+@pytest.mark.parametrize("thickness", [0.002, 0.01, 0.03])
+def test_thin_plates_at_any_slant_and_place_keep_every_cell_that_they_cross(thickness: float) -> None:
+    """A plate of a fiftieth of a coarse cell's side, too, turned and shifted at random."""
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        shift = rng.uniform(-0.2, 0.2, 3)
+
+        def plate(queries: np.ndarray, turn: np.ndarray = turn, shift: np.ndarray = shift) -> np.ndarray:
+            corner = np.abs((queries - shift) @ turn.T) - [0.5, thickness / 2, 0.4]
+            outside = np.linalg.norm(np.maximum(corner, 0), axis=1)
+            return (outside + np.minimum(corner.max(axis=1), 0)).astype(np.float32)
+
+        points = shift + (rng.uniform(-1, 1, (4000, 3)) * [0.49, 0, 0.39]) @ turn
+        for resolution in (32, 64, 128):
+            near = refine_field(plate, resolution=resolution)
+            kept = set(map(bytes, near.cells))
+            crossed = np.unique(np.floor((points + 1) * (resolution / 2)).astype(np.int32), axis=0)
+            missing = [cell for cell in crossed if bytes(cell) not in kept]
+            assert len(missing) <= 0.001 * len(crossed)
+
+
 def test_known_corners_are_the_fields_and_few_are_asked() -> None:
     asked = 0
 

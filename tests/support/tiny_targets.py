@@ -19,5 +19,8 @@ class Targets(ShardSet):
     def fields(self) -> frozenset[str]:
         return frozenset(self.assets[0])
 
+    def __len__(self) -> int:
+        return len(self.assets)
+
     def get(self, field: str, index: int) -> np.ndarray:
         return self.assets[index][field]

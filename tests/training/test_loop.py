@@ -105,6 +105,16 @@ def test_a_loss_that_is_not_finite_names_step_and_examples() -> None:
     assert saved == [], "a checkpoint of broken weights"
 
 
+def test_examples_are_named_by_their_uids_where_they_have_some() -> None:
+    from ltm3d.training.data import example_names
+
+    class Named(ToyExamples):
+        uids = [f"chair-{index}" for index in range(10)]  # noqa: RUF012
+
+    assert example_names(Named(10), [7, 2]) == ["chair-7", "chair-2"]
+    assert example_names(ToyExamples(10), [7, 2]) == ["7", "2"]
+
+
 def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
     class Broken(ToyModel):
         def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:

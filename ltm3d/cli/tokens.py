@@ -1,0 +1,53 @@
+"""`ltm3d tokens audit`: does token i of a trained tokenizer mean the same thing when a shape is encoded twice?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ltm3d.errors import DataError
+
+tokens = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@tokens.callback()
+def group() -> None:
+    """Look at a tokenizer's tokens."""
+
+
+@tokens.command()
+def audit(
+    representation: Annotated[str, typer.Argument(help="sdf, point_cloud, mesh or gaussians.")] = "sdf",
+    data: Annotated[Path, typer.Option(help="The pipeline's data folder.")] = Path("data"),
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    num_points: Annotated[int, typer.Option(min=1, help="Points that the encoder reads of an asset, twice.")] = 512,
+    write: Annotated[bool, typer.Option("--write", help="Keep the verdict with the tokenizer.")] = False,
+) -> None:
+    """Encode each shape of a split from two draws of its points and compare the tokens.
+
+    Elementwise distance above half of the random one means that the order carries nothing: a generator fails on it, and
+    train_generator refuses it.
+
+    Example:
+
+        ltm3d tokens audit sdf --split test
+    """
+    from ltm3d.shards.index import read_index, uids_of_split
+    from ltm3d.shards.read import ShardSet
+    from ltm3d.tokenizers.kinds import load_tokenizer
+    from ltm3d.transforms.audit_tokens import audit_set, write_audit
+
+    folder, targets = data / "models" / "tokenizer" / representation, data / "targets" / representation
+    tokenizer = load_tokenizer(folder)
+    known = set(ShardSet(targets).uids)
+    uids = [uid for uid in uids_of_split(read_index(data / "meshes"), split) if uid in known]
+    if len(uids) < 2:
+        raise DataError(f"{len(uids)} assets of split {split!r} have targets in {data}; an audit needs two")
+    figures = audit_set(tokenizer, ShardSet(targets, uids), num_surface=num_points)
+    if figures is None:
+        typer.echo(f"a {tokenizer.kind} is encoded whole, nothing is drawn: the audit does not apply")
+    for name, value in (figures or {}).items():
+        typer.echo(f"{name:<24} {value:.4f}" if isinstance(value, float) else f"{name:<24} {value}")
+    if write:
+        write_audit(folder, figures)
+        typer.echo(f"the verdict is kept in {folder}")

@@ -1,0 +1,51 @@
+"""The figures of each representation for shapes whose answer is known."""
+
+import numpy as np
+import pytest
+from shapes import box, sphere
+
+from ltm3d.evaluation.clouds import cloud_figures, earth_movers_distance
+from ltm3d.evaluation.faces import face_figures
+from ltm3d.evaluation.splats import picture_figures, true_pictures
+from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.point_cloud import PointCloud
+from ltm3d.representations.gaussians import GaussiansTargetConfig, build_gaussians_target
+from ltm3d.representations.mesh import dequantize, quantize
+from ltm3d.splatting.fitting import FitConfig
+from ltm3d.splatting.record import from_parameters
+
+
+def test_a_shifted_cloud_is_as_far_as_it_is_shifted() -> None:
+    points = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    assert earth_movers_distance(points, points[::-1] + np.float32([0.01, 0, 0])) == pytest.approx(0.01, abs=1e-5)
+    rng = np.random.default_rng(0)
+    surface = sphere(0.5).vertices
+    assert cloud_figures(None, surface, rng=rng)["emd"] == pytest.approx(0.5, abs=1e-3)
+    assert cloud_figures(PointCloud(surface * 1.1), surface, rng=rng)["emd"] > 0.05
+
+
+def test_faces_count_only_with_all_nine_coordinates() -> None:
+    solid = box((1.9, 1.0, 0.5))
+    target = Mesh(dequantize(quantize(solid.vertices, 64), 64), solid.faces)
+    whole = face_figures(target, target, num_cells=64)
+    assert whole == {"triangle_accuracy": 1.0, "is_watertight": 1.0, "face_count_error": 0.0}
+    moved = target.vertices.copy()
+    moved[0, 0] += 2 / 63  # one cell: every face at that corner is wrong, and still the box is closed
+    figures = face_figures(Mesh(moved, target.faces), target, num_cells=64)
+    assert figures["triangle_accuracy"] == pytest.approx(1 - (target.faces == 0).any(axis=1).mean())
+    assert figures["is_watertight"] == 1 and figures["face_count_error"] == 0
+    half = face_figures(Mesh(target.vertices, target.faces[:6]), target, num_cells=64)
+    assert half == {"triangle_accuracy": 0.5, "is_watertight": 0.0, "face_count_error": 0.5}
+    assert face_figures(None, target, num_cells=64)["triangle_accuracy"] == 0
+
+
+@pytest.mark.slow
+def test_fitted_gaussians_give_the_pictures_and_none_give_few() -> None:
+    mesh = box((1.2, 1.0, 0.8), color=(200, 60, 30))
+    config = GaussiansTargetConfig(num_gaussians=400, num_views=8, resolution=48, fit=FitConfig(num_steps=80))
+    target, _ = build_gaussians_target(mesh, config=config, rng=np.random.default_rng(0))
+    films, cameras = true_pictures(mesh, num_views=3, resolution=48, rng=np.random.default_rng(1))
+    fitted = picture_figures(from_parameters(target["gaussians"].astype(np.float32)), films, cameras)
+    empty = picture_figures(None, films, cameras)
+    assert fitted["psnr"] > 22 and fitted["ssim"] > 0.8
+    assert empty["psnr"] < 15 and empty["ssim"] < fitted["ssim"]

@@ -1,0 +1,37 @@
+import numpy as np
+from shapes import sphere
+from tiny_targets import Targets
+
+from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
+from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
+
+SIZES = {"num_surface": 200, "num_volume": 200, "num_near": 100}
+
+
+def targets() -> Targets:
+    config = SdfTargetConfig(num_surface=2000, num_sharp=8, num_volume=400, num_near=400)
+    return Targets([build_sdf_target(sphere(0.9), config=config, rng=np.random.default_rng(0))[0]])
+
+
+def test_validation_reads_the_asset_as_it_is() -> None:
+    config = SdfExampleConfig(**SIZES, scale=0.4)
+    example = SdfExamples(targets(), config, augment=False).example(0, np.random.default_rng(0))
+    truth = np.linalg.norm(example["volume"][:, :3], axis=1) - 0.9
+    np.testing.assert_allclose(example["volume"][:, 3], truth, atol=5e-3)
+
+
+def test_a_stretched_sphere_is_an_ellipsoid_with_the_right_signs_and_normals() -> None:
+    config = SdfExampleConfig(**SIZES, scale=0.4, mirror=False)
+    example = SdfExamples(targets(), config).example(0, np.random.default_rng(3))
+    axes = np.abs(example["surface"][:, :3]).max(axis=0)
+    assert axes.min() < 0.8 < axes.max()
+    level = (example["volume"][:, :3] / axes) ** 2
+    clear = np.abs(level.sum(axis=1) - 1) > 0.1
+    assert ((example["volume"][:, 3] < 0) == (level.sum(axis=1) < 1))[clear].all()
+    normals = example["surface"][:, :3] / axes**2
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    assert np.einsum("nx,nx->n", normals, example["surface"][:, 3:]).min() > 0.97
+
+
+def test_examples_know_their_assets() -> None:
+    assert SdfExamples(targets(), SdfExampleConfig(**SIZES)).uids == ["u0"]
