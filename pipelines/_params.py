@@ -17,7 +17,7 @@ SECTIONS = (
     *("recipe", "overrides", "seed", "targets", "representations", "sources", "resources"),
     *("download", "clean_meshes", "render_views", "caption_views", "build_targets"),
     *("condition_encoder", "encode_conditions", "tokenizer", "evaluate_tokenizer", "encode_tokens"),
-    *("reconstructor", "generator", "sampling", "evaluation", "promotion"),
+    *("reconstructor", "generator", "sampling", "attribute_reader", "evaluation", "promotion"),
 )
 T = TypeVar("T")
 

@@ -65,6 +65,8 @@ SETTINGS = {
     "generator.sdf.allow_unordered": "builtins:bool",
     "sampling.sdf": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
     "promotion.sdf": "ltm3d.evaluation.gate:GateConfig",
+    "attribute_reader.model": "ltm3d.evaluation.attribute_reader:AttributeReaderConfig",
+    "attribute_reader.training": "ltm3d.evaluation.attribute_training:AttributeTrainingConfig",
     "reconstructor.point_cloud.model": "ltm3d.generator.reconstruction:ReconstructorConfig",
     "reconstructor.point_cloud.training": "ltm3d.training.config:TrainingConfig",
     "generator.point_cloud.model": "ltm3d.generator.kinds:AnyGeneratorConfig",

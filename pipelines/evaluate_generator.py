@@ -10,14 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from ltm3d.evaluation.attribute_reader import AttributeReader
+from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, attribute_text
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
+from ltm3d.evaluation.set_figures import measure_sets
 from ltm3d.evaluation.table import Scores, to_document, to_text
-from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.shape_models import check_trained_on
+from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.serving.gallery import GalleryItem, write_gallery
 from ltm3d.serving.viewer import view_html
 from ltm3d.shards.index import IndexEntry
+from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
@@ -36,21 +42,27 @@ def main(representation: str) -> None:
         folders = (f"targets/{representation}", f"tokens/{representation}", "conditions")
         entries = with_captions(available(stage.data, *folders), stage.data)
         data = GenerationData(stage.data, representation, entries, config, stage.seed)
-        models = ShapeModels.load(
-            **{
-                part: stage.data / "models" / part / representation
-                for part in ("tokenizer", "reconstructor", "generator")
-            }
+        models = stage.data / "models"
+        tokenizer, reconstructor, generator = (
+            models / part / representation for part in ("tokenizer", "reconstructor", "generator")
         )
-        evaluator = Evaluator(data, models)
+        check_trained_on(tokenizer, reconstructor, generator)  # its weights are not needed: its samples are there
+        reader_folder = models / "attribute_reader"
+        reader = AttributeReader.load(reader_folder) if (reader_folder / CONFIG_FILE).is_file() else None
+        evaluator = Evaluator(data, load_tokenizer(tokenizer), Reconstructor.load(reconstructor), reader)
         stage.start_ray()
         scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)
+        attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
+        sets = measure_shape_sets(stage, evaluator, config, view=view)
         document = {
             "protocol": PROTOCOL,
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             "fidelity_ratio": fidelity_ratios(table),
+            "attribute_ratio": attribute_ratios(attributes),
+            "attributes": attributes,
+            "sets": sets,
             **table,
         }
         metrics = stage.data / "metrics"
@@ -64,8 +76,7 @@ def main(representation: str) -> None:
         bars = [{"label": f"{row.method} ({row.prompt})", **summary} for row, summary in zip(scores, rows, strict=True)]
         write_rows(bars, stage.data / "plots" / f"generator_{representation}.json")
         log_document(stage.tracker, document)
-        text = to_text(table, COLUMNS)
-        _stage.logger.info("\n%s", text)
+        _stage.logger.info("\n%s\n\n%s", to_text(table, COLUMNS), attribute_text(attributes))
         items = gallery_items(evaluator, scores, view=view)
         folder = stage.data / "gallery" / representation
         if folder.is_dir():
@@ -83,12 +94,29 @@ def main(representation: str) -> None:
         _stage.logger.info("gallery: %s", page)
 
 
+def measure_shape_sets(
+    stage: _stage.Stage, evaluator: Evaluator, config: EvaluationConfig, *, view: int
+) -> dict[str, dict[str, float]] | None:
+    """Compare the sets of shapes over Ray; None where none are asked for."""
+    if config.sets == "none":
+        return None
+    entries = choose(evaluator.entries, config.num_set_shapes)
+    return measure_sets(
+        evaluator.shape_sets(entries, view=view),
+        evaluator.data.meshes(entries),
+        [entry.uid for entry in entries],
+        seed=stage.seed,
+        with_earth_mover=config.sets == "emd",
+        map_sets=_stage.map_over_ray,
+    )
+
+
 def fidelity_ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
     """Divide the generated shapes' Chamfer distance by retrieval's: below 1 the model generates rather than recalls."""
     return {
         prompt: methods["generated"]["chamfer_l1"] / methods["retrieval"]["chamfer_l1"]
         for prompt, methods in table.items()
-        if "generated" in methods and methods["retrieval"]["chamfer_l1"] > 0
+        if {"generated", "retrieval"} <= set(methods) and methods["retrieval"]["chamfer_l1"] > 0
     }
 
 

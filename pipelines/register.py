@@ -137,8 +137,9 @@ def is_shown(name: str, gate: GateConfig) -> bool:
     asked = {gate.chosen.name, *(metric.name for metric in gate.guarded)}
     for bound in gate.required:
         asked |= {value for value in (bound.name, bound.below, bound.above) if isinstance(value, str)}
-    is_mean = not name.endswith(("_low", "_high"))
-    return name in asked or (f"/{SHOWN}/" in name and is_mean) or name.startswith("fidelity_ratio/")
+    is_mean = not name.endswith(("_low", "_high")) and "/by_category/" not in name
+    is_ratio = name.startswith(("fidelity_ratio/", "attribute_ratio/"))
+    return name in asked or (f"/{SHOWN}/" in name and is_mean) or is_ratio
 
 
 def provenance(stage: _stage.Stage, representation: str, document: Mapping[str, Any]) -> dict[str, str]:

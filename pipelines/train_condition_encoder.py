@@ -16,17 +16,19 @@ from ltm3d.conditioning.encoder import ConditionEncoder
 from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokenizer
 from ltm3d.metrics.retrieval import recall_at_1
 from ltm3d.nn.weights import load_state
+from ltm3d.schema import VIEWS
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
+from ltm3d.transforms.render import RenderConfig
 from pipelines import _stage
 from pipelines._planning import available, with_captions
 from pipelines._training import run_training, write_rows
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 METRICS_FILE = "condition_encoder.json"
 
 
@@ -49,7 +51,8 @@ def main() -> None:
         captions = {entry.uid: entry.caption for entry in entries}
         splits = {split: uids_of_split(entries, split) for split in ("train", "val", "test")}
         train_captions = [captions[uid] for uid in splits["train"]]
-        data = partial(build_examples, views, meshes, captions, train_captions, config)
+        field_of_view = stage.params.get("render_views", RenderConfig).views.field_of_view
+        data = partial(build_examples, views, meshes, captions, train_captions, config, field_of_view)
         digests = [shard.digest for root in (views, meshes) for shard in list_shards(root)]
         result = run_training(
             stage,
@@ -78,15 +81,19 @@ def build_examples(
     captions: dict[str, str],
     train_captions: list[str],
     config: TinyClipConfig,
+    field_of_view: float,
     uids: list[str],
 ) -> ClipExamples:
     """Open the views and shapes of some assets."""
     view_set = ShardSet(views, uids)
+    names = [field.name for field in VIEWS]
     return ClipExamples(
-        [view_set.get("images", index) for index in range(len(view_set))],
+        [{name: view_set.get(name, index) for name in names} for index in range(len(view_set))],
         [captions[uid] for uid in uids],
         MeshSet(ShardSet(meshes, uids)),
         build_tokenizer(train_captions, config=config),
+        field_of_view=field_of_view,
+        size=config.image_size,
     )
 
 

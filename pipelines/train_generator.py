@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ltm3d.errors import ModelError
-from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator
+from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_guide
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.training.config import TrainingConfig
@@ -15,7 +15,7 @@ from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 def main(representation: str) -> None:
@@ -28,11 +28,12 @@ def main(representation: str) -> None:
         if not allow_unordered:
             check_order(latents.tokenizer)
         shape = latents.token_shape()
+        guide = (stage.data / "models" / "reconstructor" / representation).absolute() if uses_guide(config) else None
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(CODE_VERSION, config, latents.key()),
-            build_model=partial(build_generator, config, shape),
+            run_key=key_of(CODE_VERSION, config, latents.key(), weights_hash(guide) if guide else None),
+            build_model=partial(build_trainable, config, shape, guide),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
         )

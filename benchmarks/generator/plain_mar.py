@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.guidance import linear_guidance
-from ltm3d.generator.masking import cosine_schedule, mask_last
+from ltm3d.generator.masking import known_after_steps, mask_last
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner, draw_prompts
 from ltm3d.generator.token_model import TokenShape
@@ -130,7 +130,7 @@ class PlainMar(nn.Module):
             *(torch.cat([getattr(condition, name), getattr(condition.dropped(), name)]) for name in vars(condition))
         )
         num_known = 0
-        for after in cosine_schedule(num_tokens, num_steps):
+        for after in known_after_steps(num_tokens, num_steps, "cosine"):
             masked, chosen = rank >= num_known, (rank >= num_known) & (rank < after)
             conditions = self.token_conditions(both, tokens.repeat(2, 1, 1), masked.repeat(2, 1))
             conditions = conditions[chosen.repeat(2, 1)]
@@ -143,7 +143,7 @@ class PlainMar(nn.Module):
         rows, token_dim = len(conditions) // 2, self.shape.token_dim
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
-            outputs = self.denoiser(x_t.repeat(2, 1), t.repeat(2), conditions)
+            outputs = self.denoiser(x_t.repeat(2, 1), t.expand(2 * rows), conditions)  # embedded anew for every row
             conditional, unconditional = outputs.chunk(2)
             noise = torch.lerp(unconditional[:, :token_dim], conditional[:, :token_dim], scale)
             return torch.cat([noise, conditional[:, token_dim:]], dim=1)

@@ -1,7 +1,8 @@
 """A small CLIP trained in the pipeline: the condition encoder of a machine without a network.
 
 Images and texts are contrasted with each other (CLIP) and with points of the shape (ULIP, Xue et al. 2023): captions
-alone let colour decide, and a generator needs to see form.
+alone let colour decide, and a generator needs to see form. The patches of an image also say what they see of the
+surface (`seen_surface`).
 
 Letters: B samples, H W pixels, T text tokens, N surface points, E channels of the shared space.
 """
@@ -18,6 +19,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from ltm3d.conditioning.point_encoder import PointEncoder
+from ltm3d.conditioning.seen_surface import CELLS, SurfaceHead
 from ltm3d.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class TinyClipConfig:
         max_shift: largest move of a training image, share of its side.
         word_dropout: share of training words read as unknown, so that free prompts work.
         shape_weight: weight of the contrast with the shape's points, 0 = none.
+        surface_weight: weight of what the patches say of the seen surface, 0 = nothing.
     """
 
     image_size: int = 64
@@ -63,6 +66,7 @@ class TinyClipConfig:
     max_shift: float = 0.06
     word_dropout: float = 0.05
     shape_weight: float = 1.0
+    surface_weight: float = 2.0
 
     def __post_init__(self) -> None:
         sizes = ("image_size", "patch_size", "image_dim", "image_layers", "text_dim", "text_layers", "num_heads")
@@ -84,8 +88,11 @@ class TinyClipConfig:
         for name in ("max_shift", "word_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, must be a share between 0 and 1")
-        if self.shape_weight < 0:
-            raise ConfigError(f"shape_weight is {self.shape_weight}, must be 0 (no contrast with shapes) or more")
+        if self.patch_size % CELLS:
+            raise ConfigError(f"patch_size is {self.patch_size}, must be a multiple of {CELLS}")
+        for name in ("shape_weight", "surface_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, must be 0 (left out) or more")
 
 
 def build_tokenizer(captions: Sequence[str], *, config: TinyClipConfig) -> "PreTrainedTokenizerFast":
@@ -162,10 +169,12 @@ class TinyClip(nn.Module):
         )
         nn.init.normal_(self.clip.vision_model.embeddings.position_embedding.weight, std=POSITION_STD)
         self.point_encoder = PointEncoder(config.projection_dim) if config.shape_weight > 0 else None
+        self.surface_head = SurfaceHead(config.image_dim) if config.surface_weight > 0 else None
 
-    def embed_images(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B E"]:
-        """Map normalised pixels to the shared space, unit norm."""
-        return F.normalize(self.clip.get_image_features(pixel_values=pixels).pooler_output.float(), dim=-1)
+    def embed_images(self, pixels: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B E"], Float[Tensor, "B N C"]]:
+        """Map normalised pixels to the shared space, unit norm, and to the tokens of their patches."""
+        output = self.clip.get_image_features(pixel_values=pixels)
+        return F.normalize(output.pooler_output.float(), dim=-1), output.last_hidden_state[:, 1:]
 
     def embed_texts(self, text_ids: Int[Tensor, "B T"], text_mask: Tensor) -> Float[Tensor, "B E"]:
         """Map text ids to the shared space, unit norm."""
@@ -179,12 +188,14 @@ class TinyClip(nn.Module):
 
         Args:
             batch: `images` u8 [B, H, W, 4] with straight alpha, `text_ids` and `text_mask` [B, T],
-                `caption_index` [B], equal where captions are equal, `points` [B, N, 3] on the surface.
+                `caption_index` [B], equal where captions are equal, `points` [B, N, 3] on the surface, `surface`
+                [B, S, S, 6] that the image shows.
         """
-        pixels = augment_images(batch["images"], random.uniform(2), config=self.config)
+        shifts = random.uniform(2)
+        pixels = augment_images(batch["images"], shifts, config=self.config)
         text_ids = drop_words(batch["text_ids"], random.uniform(batch["text_ids"].shape[1]), self.config.word_dropout)
         longest = int(batch["text_mask"].any(dim=0).sum())  # padding, on the right, is not computed
-        images = self.embed_images(pixels)
+        images, patches = self.embed_images(pixels)
         texts = self.embed_texts(text_ids[:, :longest], batch["text_mask"][:, :longest])
         scale = self.clip.logit_scale.float().clamp(max=MAX_LOGIT_SCALE).exp()
         with torch.autocast(images.device.type, enabled=False):
@@ -197,6 +208,11 @@ class TinyClip(nn.Module):
                 by_text, _ = contrastive_loss(scale * texts @ shapes.T, batch["caption_index"])
                 loss = loss + self.config.shape_weight * (by_image + by_text)
                 metrics["shape_accuracy"] = shape_accuracy.detach()
+            if self.surface_head is not None:
+                surface = move(batch["surface"].float(), shifts, max_shift=self.config.max_shift)
+                surface_error = self.surface_head.loss(patches.float(), surface)
+                loss = loss + self.config.surface_weight * surface_error
+                metrics["surface_l1"] = surface_error.detach()
         return loss, metrics
 
     def save(self, folder: Path, tokenizer: "PreTrainedTokenizerFast") -> None:
@@ -242,14 +258,25 @@ def augment_images(
     premultiplied = torch.cat((rgba[:, :3] * alpha, alpha), dim=1)
     if premultiplied.shape[-2:] != (size, size):
         premultiplied = F.interpolate(premultiplied, (size, size), mode="bilinear", antialias=True)
-    margin = round(config.max_shift * size)
-    padded = F.pad(premultiplied, (margin,) * 4).permute(0, 2, 3, 1)
-    corner = (draws * (2 * margin + 1)).long()
-    steps = torch.arange(size, device=images.device)
-    rows, columns = corner[:, :1] + steps, corner[:, 1:] + steps
-    sample = torch.arange(len(images), device=images.device)[:, None, None]
-    shifted = padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    shifted = move(premultiplied.permute(0, 2, 3, 1), draws, max_shift=config.max_shift).permute(0, 3, 1, 2)
     return (shifted[:, :3] + (1 - shifted[:, 3:]) - PIXEL_MEAN) / PIXEL_STD
+
+
+def move(maps: Float[Tensor, "B S S K"], draws: Float[Tensor, "B 2"], *, max_shift: float) -> Float[Tensor, "B S S K"]:
+    """Shift each map by whole pixels, zeros coming in.
+
+    Args:
+        draws: uniform in [0, 1): the shift down and to the right; 0.5 is none.
+        max_shift: share of the side.
+    """
+    size = maps.shape[1]
+    margin = round(max_shift * size)
+    padded = F.pad(maps, (0, 0, margin, margin, margin, margin))
+    corner = (draws * (2 * margin + 1)).long()
+    steps = torch.arange(size, device=maps.device)
+    rows, columns = corner[:, :1] + steps, corner[:, 1:] + steps
+    sample = torch.arange(len(maps), device=maps.device)[:, None, None]
+    return padded[sample, rows[:, :, None], columns[:, None, :]]
 
 
 def drop_words(text_ids: Int[Tensor, "B T"], draws: Float[Tensor, "B T"], share: float) -> Int[Tensor, "B T"]:

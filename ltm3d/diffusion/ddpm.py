@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ltm3d.errors import ConfigError
 
-Noise = Callable[[Float[Tensor, "N D"], Float[Tensor, " N"]], Float[Tensor, "N O"]]
+Noise = Callable[[Float[Tensor, "N D"], Float[Tensor, " #N"]], Float[Tensor, "N O"]]  # t of each row or of all
 DrawNormal = Callable[[], Float[Tensor, "N D"]]
 
 COSINE_OFFSET = 0.008
@@ -109,7 +109,7 @@ class Ddpm:
             alpha = alphas[index]
             last = position + 1 == len(indices)
             alpha_next = torch.ones_like(alpha) if last else alphas[indices[position + 1]]
-            outputs = denoise(x_t, self._time(index).expand(len(x_t)))
+            outputs = denoise(x_t, self._time(index)[None])
             predicted = outputs[:, : noise.shape[1]]
             x_0 = ((x_t - (1 - alpha).sqrt() * predicted) / alpha.sqrt()).clamp(-self.max_x_0, self.max_x_0)
             beta = 1 - alpha / alpha_next

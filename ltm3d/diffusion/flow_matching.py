@@ -15,7 +15,7 @@ from ltm3d.errors import ConfigError
 
 # N rows, each of channels, or of tokens and channels
 
-Velocity = Callable[[Float[Tensor, "N *D"], Float[Tensor, " N"]], Float[Tensor, "N *D"]]
+Velocity = Callable[[Float[Tensor, "N *D"], Float[Tensor, " #N"]], Float[Tensor, "N *D"]]  # t of each row or of all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,10 @@ class FlowMatching:
         x_t = noise * temperature
         times = torch.linspace(1.0, 0.0, self.num_steps + 1, device=noise.device)
         for t, t_next in itertools.pairwise(times):
-            velocity = denoise(x_t, t.expand(len(x_t)))
+            velocity = denoise(x_t, t[None])
             x_next = x_t + (t_next - t) * velocity
             if self.solver == "heun" and t_next > 0:
-                velocity_next = denoise(x_next, t_next.expand(len(x_t)))
+                velocity_next = denoise(x_next, t_next[None])
                 x_next = x_t + (t_next - t) * 0.5 * (velocity + velocity_next)
             x_t = x_next
         return x_t

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans 2022)."""
+"""Classifier-free guidance (Ho & Salimans 2022), and for image and text apart (Brooks et al. 2023, equation 3)."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +9,18 @@ def guide(
 ) -> Float[Tensor, "N *D"]:
     """Return unconditional + scale · (conditional − unconditional); scale 1 is the conditional branch."""
     return unconditional + scale * (conditional - unconditional)
+
+
+def guide_each(
+    both: Float[Tensor, "N *D"],
+    image: Float[Tensor, "N *D"],
+    unconditional: Float[Tensor, "N *D"],
+    *,
+    image_scale: float,
+    text_scale: float,
+) -> Float[Tensor, "N *D"]:
+    """Return unconditional + s_image · (image − unconditional) + s_text · (both − image)."""
+    return unconditional + image_scale * (image - unconditional) + text_scale * (both - image)
 
 
 def linear_guidance(scale: float, *, num_known: int, num_tokens: int) -> float:

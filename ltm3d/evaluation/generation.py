@@ -22,13 +22,17 @@ from ltm3d.evaluation.measurement import (
     measure_asset,
     volume_of,
 )
+from ltm3d.evaluation.reading import MethodReadings, ReadsAttributes
+from ltm3d.evaluation.set_figures import first_samples
 from ltm3d.evaluation.table import Scores
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
+from ltm3d.tokenizers.shape import Shape
+from ltm3d.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass
@@ -85,9 +89,18 @@ def _read_samples(
 class Evaluator:
     """Measures every method on every test asset."""
 
-    def __init__(self, data: GenerationData, models: ShapeModels) -> None:
+    def __init__(
+        self,
+        data: GenerationData,
+        tokenizer: Tokenizer,
+        reconstructor: Reconstructor,
+        reader: ReadsAttributes | None = None,
+    ) -> None:
         self.data = data
-        self.models = models
+        self.tokenizer = tokenizer
+        self.reconstructor = reconstructor
+        self.reader = reader
+        self.readings: MethodReadings = {}  # filled by `scores`
         self.entries = data.of_split("test")
         self.meshes = data.meshes(self.entries)
         self.prompts = [prompt for prompt in ("image", "text", "both") if any(key[1] == prompt for key in data.counts)]
@@ -105,7 +118,13 @@ class Evaluator:
             AssetWork(entry.uid, self.meshes[index], volume_of(volumes, index), candidates)
             for index, (entry, candidates) in enumerate(zip(self.entries, by_asset, strict=True))
         ]
-        measure = partial(measure_asset, tokenizer=self.models.tokenizer, config=self.data.config, seed=self.data.seed)
+        measure = partial(
+            measure_asset,
+            tokenizer=self.tokenizer,
+            config=self.data.config,
+            seed=self.data.seed,
+            reader=self.reader,
+        )
         rows = {(each.method, each.prompt): Scores(each.method, each.prompt) for each in by_asset[0]}
         for asset, measured in zip(work, map_assets(measure, work), strict=True):
             groups: dict[tuple[str, str], list[Measured]] = defaultdict(list)
@@ -114,27 +133,50 @@ class Evaluator:
             for key, results in groups.items():
                 failures = sum(result.is_failure for result in results)
                 rows[key].add(asset.uid, [result.figures for result in results], failures=failures)
+                if self.reader is not None:
+                    self.readings.setdefault(key, {})[asset.uid] = [result.reading for result in results]
         return list(rows.values())
+
+    def shape_sets(self, entries: Sequence[IndexEntry], *, view: int) -> dict[str, list[Shape | None]]:
+        """List what the set figures compare: `prompt/method` → one shape for each of some test assets, None = empty."""
+        first = first_samples(self.data.data / "samples" / self.data.representation)
+        places = {entry.uid: index for index, entry in enumerate(self.entries)}
+        sets: dict[str, list[Shape | None]] = {}
+        for prompt in self.prompts:
+            sets[f"{prompt}/generated"] = [first[entry.uid, prompt] for entry in entries]
+            if self.data.config.baselines:
+                retrieved = self._retrieved(prompt, view)
+                sets[f"{prompt}/retrieval"] = [retrieved[places[entry.uid]] for entry in entries]
+        return sets
 
     def _candidates(self, view: int) -> list[list[Candidate]]:
         """List for each test asset all shapes to measure, in the table's order."""
         candidates: list[list[Candidate]] = [[] for _ in self.entries]
         for prompt in self.prompts:
-            retrieved, guessed = self._retrieved(prompt, view), self._guessed(prompt, view)
-            for entry, found, guess, own in zip(self.entries, retrieved, guessed, candidates, strict=True):
+            for entry, own in zip(self.entries, candidates, strict=True):
                 key = (entry.uid, prompt)
                 own += [
                     Candidate("generated", prompt, mesh, torch.from_numpy(tokens))
                     for mesh, tokens in self.data.samples[key]
                 ]
                 own += [Candidate("generated", prompt)] * self.data.counts[key]
+            if not self.data.config.baselines:
+                continue
+            retrieved, guessed = self._retrieved(prompt, view), self._guessed(prompt, view)
+            for found, guess, own in zip(retrieved, guessed, candidates, strict=True):
                 own += [
                     Candidate("retrieval", prompt, found),
                     Candidate("reconstruction_module", prompt, tokens=guess),
                 ]
-        for own, mean, tokens in zip(candidates, self._category_means(), self._tokens(self.entries), strict=True):
-            own += [Candidate("category_mean", "none", tokens=torch.from_numpy(mean))]
-            own += [Candidate("round_trip", "none", tokens=torch.from_numpy(tokens))]
+        if not self.data.config.baselines:
+            return candidates
+        rest = zip(candidates, self._category_means(), self._tokens(self.entries), self.meshes, strict=True)
+        for own, mean, tokens, mesh in rest:
+            own += [
+                Candidate("category_mean", "none", tokens=torch.from_numpy(mean)),
+                Candidate("round_trip", "none", tokens=torch.from_numpy(tokens)),
+                Candidate("true_mesh", "none", mesh),  # the reader's ceiling, and the distances' floor
+            ]
         return candidates
 
     def _retrieved(self, prompt: str, view: int) -> list[Mesh]:
@@ -159,7 +201,8 @@ class Evaluator:
             has_image=torch.full((num_assets,), prompt != "text"),
             has_text=torch.full((num_assets,), prompt != "image"),
         )
-        return self.models.tokenizer.denormalize(self.models.reconstruct(condition))
+        with torch.no_grad():
+            return self.tokenizer.denormalize(self.reconstructor(condition))
 
     def _category_means(self) -> list[np.ndarray]:
         train = self.data.of_split("train")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.shards.read import ShardSet
@@ -37,7 +38,11 @@ class EvaluationConfig:
     Attributes:
         num_points: surface points of each shape.
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
+        baselines: measure retrieval, reconstruction module, category mean and round trip, too.
         num_cloud_points: of a decoded cloud, likewise.
+        sets: `cd`, set figures by Chamfer distance; `emd`, by the exact earth mover's distance, too, which takes a
+            hundred times as long; `none`.
+        num_set_shapes: at most so many test assets in a set, categories in turn; a set costs its square.
     """
 
     num_points: int = 20_000
@@ -45,12 +50,16 @@ class EvaluationConfig:
     resolution: int = 64
     num_cloud_points: int = 2048
     num_gallery_assets: int = 14
+    baselines: bool = True
+    sets: Literal["none", "cd", "emd"] = "cd"
+    num_set_shapes: int = 70
 
     def __post_init__(self) -> None:
         if self.num_points < 100:
             raise ConfigError(f"num_points is {self.num_points}; it must be at least 100")
-        if self.num_gallery_assets < 1:
-            raise ConfigError(f"num_gallery_assets is {self.num_gallery_assets}; it must be at least 1")
+        for name, least in (("num_gallery_assets", 1), ("num_set_shapes", 2)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         _ = self.decode
 
     @property
@@ -85,10 +94,11 @@ class AssetWork:
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one candidate; a failure is one without a surface."""
+    """The figures of one candidate; a failure is one without a surface. `reading` is None then, or without a reader."""
 
     figures: dict[str, float]
     is_failure: bool
+    reading: Reading | None = None
 
 
 def volume_of(targets: ShardSet, index: int) -> Float[np.ndarray, "Q 4"] | None:
@@ -96,8 +106,15 @@ def volume_of(targets: ShardSet, index: int) -> Float[np.ndarray, "Q 4"] | None:
     return np.asarray(targets.get("volume", index), np.float32) if "volume" in targets.fields else None
 
 
-def measure_asset(work: AssetWork, *, tokenizer: Tokenizer, config: EvaluationConfig, seed: int) -> list[Measured]:
-    """Measure each candidate against the true shape."""
+def measure_asset(
+    work: AssetWork,
+    *,
+    tokenizer: Tokenizer,
+    config: EvaluationConfig,
+    seed: int,
+    reader: ReadsAttributes | None = None,
+) -> list[Measured]:
+    """Measure each candidate against the true shape, and read a mesh's attributes where there is a reader."""
     queries = None if work.volume is None else np.ascontiguousarray(work.volume[:, :3])
     inside = None if work.volume is None else work.volume[:, 3] < 0
     truth = truth_of(work.mesh, inside=inside, num_points=config.num_points, seed=seed)
@@ -113,7 +130,8 @@ def measure_asset(work: AssetWork, *, tokenizer: Tokenizer, config: EvaluationCo
         figures = shape_figures(
             truth, shape, candidate_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results.append(Measured(figures, shape is None))
+        reading = reader.read(shape) if reader is not None and isinstance(shape, Mesh) else None
+        results.append(Measured(figures, shape is None, reading))
     return results
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.errors import ConfigError
-from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner, check_dropout, draw_prompts
+from ltm3d.generator.prefix import Condition, Prefix, PromptEncoder, check_dropout, draw_prompts
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.attention import Attention
 from ltm3d.nn.embeddings import TimeEmbedding
@@ -40,6 +40,8 @@ class DitConfig:
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        if self.num_prefix < 1:
+            raise ConfigError(f"num_prefix is {self.num_prefix}; it must be at least 1")
         check_dropout(self.condition_dropout, self.single_modality)
 
 
@@ -51,10 +53,13 @@ class Dit(TokenModel):
 
     def __init__(self, config: DitConfig, shape: TokenShape) -> None:
         super().__init__(config, shape)
-        self.condition_tokens = ConditionTokens(
-            config.width, image_width=shape.image_width, text_width=shape.text_width
+        self.prompt_encoder = PromptEncoder(
+            config.width,
+            image_width=shape.image_width,
+            text_width=shape.text_width,
+            num_prefix=config.num_prefix,
+            num_heads=config.num_heads,
         )
-        self.prefix = PrefixLearner(config.width, num_prefix=config.num_prefix, num_heads=config.num_heads)
         self.embed = nn.Linear(shape.token_dim, config.width)
         self.position = learned_tokens(config.num_prefix + shape.num_tokens, config.width)
         self.embed_time = TimeEmbedding(config.width)
@@ -67,16 +72,14 @@ class Dit(TokenModel):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def encode_prefix(self, condition: Condition) -> Float[Tensor, "B P H"]:
+    def encode_prefix(self, condition: Condition) -> Prefix:
         """Turn prompts into prefix tokens; once a prompt."""
-        return self.prefix(*self.condition_tokens(condition))
+        return self.prompt_encoder(condition)
 
-    def forward(
-        self, x_t: Float[Tensor, "B L D"], t: Float[Tensor, " B"], prefix: Float[Tensor, "B P H"]
-    ) -> Float[Tensor, "B L D"]:
+    def forward(self, x_t: Float[Tensor, "B L D"], t: Float[Tensor, " #B"], prefix: Prefix) -> Float[Tensor, "B L D"]:
         """Predict the velocity of all tokens."""
         modulation = F.silu(self.embed_time(t))[:, None]
-        x = torch.cat([prefix, self.embed(x_t)], dim=1) + self.position
+        x = torch.cat([prefix.tokens, self.embed(x_t)], dim=1) + self.position
         for block in self.blocks:
             x = block(x, modulation)
         shift, scale = self.final_modulation(modulation).chunk(2, dim=-1)
@@ -108,7 +111,7 @@ class ModulatedTransformerBlock(nn.Module):
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Float[Tensor, "B N H"], modulation: Float[Tensor, "B 1 H"]) -> Float[Tensor, "B N H"]:
+    def forward(self, x: Float[Tensor, "B N H"], modulation: Float[Tensor, "#B 1 H"]) -> Float[Tensor, "B N H"]:
         shift, scale, gate, shift_2, scale_2, gate_2 = self.modulation(modulation).chunk(6, dim=-1)
         x = x + gate * self.attention(F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift)
         return x + gate_2 * self.feed_forward(F.layer_norm(x, x.shape[-1:]) * (1 + scale_2) + shift_2)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ltm3d.generator.dit import Dit, DitConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
+from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import load_config
 
@@ -14,6 +15,25 @@ AnyGenerator = Generator | Dit
 def build_generator(config: AnyGeneratorConfig, shape: TokenShape) -> AnyGenerator:
     """Build a model of the kind that its settings are of."""
     return Dit(config, shape) if isinstance(config, DitConfig) else Generator(config, shape)
+
+
+def uses_guide(config: AnyGeneratorConfig) -> bool:
+    """Say whether the reconstruction module takes part in the training."""
+    if not isinstance(config, GeneratorConfig):
+        return False
+    return config.known_corruption > 0 and config.corruption == "reconstruction"
+
+
+def build_trainable(config: AnyGeneratorConfig, shape: TokenShape, guide: Path | None) -> AnyGenerator:
+    """Build the model to be trained.
+
+    Args:
+        guide: folder of the frozen reconstruction module, where it takes part.
+    """
+    model = build_generator(config, shape)
+    if guide is not None and isinstance(model, Generator):
+        model.reconstruct_with(Reconstructor.load(guide))
+    return model
 
 
 def load_generator(folder: Path) -> AnyGenerator:

@@ -2,12 +2,17 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from ltm3d.errors import ConfigError
+from ltm3d.nn.randomness import SampleRandom
+
+Order = Literal["random", "raster"]
+Schedule = Literal["cosine", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +43,23 @@ class MaskRatio:
         return max(1, min(num_tokens, math.ceil(ratio * num_tokens)))
 
 
+def draw_orders(random: SampleRandom, num_tokens: int, order: Order) -> Int[Tensor, "B L"]:
+    """Return the order of generation: a permutation a sample, or the tokens' own positions."""
+    if order == "random":
+        return random.permutation(num_tokens)
+    return torch.arange(num_tokens, device=random.device).expand(len(random), -1)
+
+
 def mask_last(order: Int[Tensor, "B L"], num_masked: int) -> Bool[Tensor, "B L"]:
     """Mask the last `num_masked` tokens of each sample's order; True = to be predicted."""
     masked = torch.zeros_like(order, dtype=torch.bool)
     return masked.scatter(1, order[:, order.shape[1] - num_masked :], True)
 
 
-def cosine_schedule(num_tokens: int, num_steps: int) -> list[int]:
-    """Return how many tokens are known after each step: L - floor(L cos(π/2 (i + 1)/S)), at least one new a step.
+def known_after_steps(num_tokens: int, num_steps: int, schedule: Schedule) -> list[int]:
+    """Return how many tokens are known after each step, at least one new a step.
 
+    After step i of S floor(L r) are still unknown, r = cos(π/2 (i + 1)/S) (MAR, `cosine`) or 1 - (i + 1)/S (`linear`).
     With more steps than tokens there is one token a step, so the list is min(S, L) long; it ends at L.
     """
     if num_steps < 1:
@@ -55,7 +68,9 @@ def cosine_schedule(num_tokens: int, num_steps: int) -> list[int]:
     known = []
     before = 0
     for step in range(num_steps):
-        unknown = math.floor(num_tokens * math.cos(math.pi / 2 * (step + 1) / num_steps) + 1e-9)
+        share = (step + 1) / num_steps
+        rest = math.cos(math.pi / 2 * share) if schedule == "cosine" else 1 - share
+        unknown = math.floor(num_tokens * rest + 1e-9)
         remaining_steps = num_steps - step - 1
         count = min(max(num_tokens - unknown, before + 1), num_tokens - remaining_steps)
         known.append(count)

@@ -12,12 +12,13 @@ from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.errors import ConfigError
 from ltm3d.generator.denoiser import DenoiseNet
 from ltm3d.generator.masked_autoencoder import MaskedAutoencoder
-from ltm3d.generator.masking import MaskRatio, mask_last
-from ltm3d.generator.prefix import Condition, ConditionTokens, PrefixLearner, check_dropout, draw_prompts
+from ltm3d.generator.masking import MaskRatio, Order, draw_orders, mask_last
+from ltm3d.generator.prefix import Condition, Prefix, PromptEncoder, check_dropout, draw_prompts
+from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 
-# B batch, L tokens, D token channels, P prefix tokens, H width, W DenoiseNet width
+# B batch, L tokens, D token channels, P prefix tokens, H width, N masked tokens of the batch, M modulations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,11 @@ class GeneratorConfig:
         condition_dropout: probability that a modality of a sample is dropped in training, each on its own.
         single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
         noise_draws: noise draws a masked token in one training step.
-        known_corruption: upper bound of the strength with which known tokens are mixed with noise in training.
+        num_prefix: P; 0 = no prefix learning, the condition tokens go straight into the masked auto-encoder.
+        order: in which tokens become known, in training as in sampling: `random`, or `raster`, by position.
+        known_corruption: upper bound of the strength with which known tokens are mixed with something else in training,
+            which closes the gap to sampling, where they are mixed with x̂.
+        corruption: that something: `noise`, or `reconstruction`, the x̂ of the frozen reconstruction module.
         recompute_activations: see `run_blocks`; slower, for sizes that do not fit.
         head: `flow` or `ddpm`.
     """
@@ -45,17 +50,21 @@ class GeneratorConfig:
     mask_ratio: MaskRatio = field(default_factory=MaskRatio)
     condition_dropout: float = 0.1
     single_modality: float = 0.3
+    order: Order = "random"
     known_corruption: float = 0.0
+    corruption: Literal["noise", "reconstruction"] = "noise"
     recompute_activations: bool = False
-    head: str = "flow"
+    head: Literal["flow", "ddpm"] = "flow"
     flow: FlowMatching = field(default_factory=FlowMatching)
     ddpm: Ddpm = field(default_factory=Ddpm)
 
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
-        if self.head not in ("flow", "ddpm"):
-            raise ConfigError(f"head is {self.head!r}; it must be 'flow' or 'ddpm'")
+        if self.num_prefix < 0:
+            raise ConfigError(f"num_prefix is {self.num_prefix}; it must be 0 (no prefix learning) or more")
+        if not 0 <= self.known_corruption <= 1:
+            raise ConfigError(f"known_corruption is {self.known_corruption}; it must lie in [0, 1]")
         check_dropout(self.condition_dropout, self.single_modality)
 
 
@@ -67,10 +76,14 @@ class Generator(TokenModel):
 
     def __init__(self, config: GeneratorConfig, shape: TokenShape) -> None:
         super().__init__(config, shape)
-        self.condition_tokens = ConditionTokens(
-            config.width, image_width=shape.image_width, text_width=shape.text_width
+        self._reconstructors: tuple[Reconstructor, ...] = ()
+        self.prompt_encoder = PromptEncoder(
+            config.width,
+            image_width=shape.image_width,
+            text_width=shape.text_width,
+            num_prefix=config.num_prefix,
+            num_heads=config.num_heads,
         )
-        self.prefix = PrefixLearner(config.width, num_prefix=config.num_prefix, num_heads=config.num_heads)
         self.masked_autoencoder = MaskedAutoencoder(
             num_tokens=shape.num_tokens,
             token_dim=shape.token_dim,
@@ -89,15 +102,27 @@ class Generator(TokenModel):
             depth=config.denoiser_depth,
         )
 
-    def encode_prefix(self, condition: Condition) -> Float[Tensor, "B P H"]:
-        """Turn prompts into prefix tokens; once a prompt."""
-        return self.prefix(*self.condition_tokens(condition))
+    def reconstruct_with(self, reconstructor: Reconstructor) -> None:
+        """Take the frozen module whose x̂ corrupts known tokens in training; it is no part of this model's weights."""
+        self._reconstructors = (reconstructor.eval().requires_grad_(False),)  # a tuple is not registered
 
-    def token_conditions(
-        self, prefix: Float[Tensor, "B P H"], tokens: Float[Tensor, "B L D"], masked: Bool[Tensor, "B L"]
-    ) -> Float[Tensor, "N W"]:
-        """Return the DenoiseNet's condition for each masked token, row by row in position order."""
-        return self.denoiser.embed_condition(self.masked_autoencoder(prefix, tokens, masked)[masked])
+    def encode_prefix(self, condition: Condition) -> Prefix:
+        """Turn prompts into prefix tokens; once a prompt."""
+        return self.prompt_encoder(condition)
+
+    def token_modulations(
+        self,
+        prefix: Prefix,
+        tokens: Float[Tensor, "B L D"],
+        masked: Bool[Tensor, "B L"],
+        wanted: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "N M"]:
+        """Return what steers the DenoiseNet for each masked token, row by row in position order.
+
+        Args:
+            wanted: the masked tokens to give it for, as many in every row; None = all.
+        """
+        return self.denoiser.modulate(self.masked_autoencoder(prefix, tokens, masked, wanted).flatten(0, 1))
 
     def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
         """Denoise the masked tokens given the prompt and the known ones.
@@ -108,22 +133,29 @@ class Generator(TokenModel):
         num_tokens, token_dim = batch["mean"].shape[1:]
         tokens = batch["mean"] + batch["std"] * random.normal(num_tokens, token_dim)
         num_masked = config.mask_ratio.draw_count(num_tokens, random.shared)
-        masked = mask_last(random.permutation(num_tokens), num_masked)
+        masked = mask_last(draw_orders(random, num_tokens, config.order), num_masked)
         prompts = draw_prompts(
             batch, random, condition_dropout=config.condition_dropout, single_modality=config.single_modality
         )
         prefix = self.encode_prefix(prompts)
-        conditions = self.token_conditions(prefix, self._corrupt(tokens, random), masked)
+        modulations = self.token_modulations(prefix, self._corrupt(tokens, prompts, random), masked)
         x_0 = tokens[masked].repeat_interleave(config.noise_draws, dim=0)
         noise = random.normal(num_masked * config.noise_draws, token_dim).flatten(0, 1)
         normal = random.normal(num_masked * config.noise_draws).flatten()
-        conditions = conditions.repeat_interleave(config.noise_draws, dim=0)
         head = config.flow if config.head == "flow" else config.ddpm
-        loss = head.loss(lambda x_t, t: self.denoiser(x_t, t, conditions), x_0, noise, normal).mean()
+        loss = head.loss(lambda x_t, t: self.denoiser(x_t, t, modulations), x_0, noise, normal).mean()
         return loss, {"masked_share": torch.tensor(num_masked / num_tokens)}
 
-    def _corrupt(self, tokens: Float[Tensor, "B L D"], random: StepRandom) -> Float[Tensor, "B L D"]:
+    def _corrupt(
+        self, tokens: Float[Tensor, "B L D"], prompts: Condition, random: StepRandom
+    ) -> Float[Tensor, "B L D"]:
         if self.config.known_corruption == 0:
             return tokens
         strength = self.config.known_corruption * random.uniform(1, 1)
-        return (1 - strength) * tokens + strength * random.normal(*tokens.shape[1:])
+        if self.config.corruption == "noise":
+            other = random.normal(*tokens.shape[1:])
+        else:
+            assert self._reconstructors, "call reconstruct_with before training"
+            with torch.no_grad():
+                other = self._reconstructors[0].to(tokens.device)(prompts)
+        return (1 - strength) * tokens + strength * other

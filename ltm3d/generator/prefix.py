@@ -1,6 +1,11 @@
-"""Prefix learning: from condition tokens of any length to P prefix tokens (LTM3D, "Prefix Learning")."""
+"""Prefix learning: from condition tokens of any length to P prefix tokens (LTM3D, "Prefix Learning").
 
-from dataclasses import dataclass
+prompt ─► image tokens, text tokens ─► one width, with a type ─► cross-attention of P learnable tokens ─► prefix
+                                                           └───► as they are (without prefix learning) ─► prefix
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,6 +16,8 @@ from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import CrossBlock, learned_tokens
 
 # B batch, T condition tokens, C condition channels, P prefix tokens, H width
+
+NUM_ABSENT = 2  # a token each that says "no image" and "no text"
 
 
 @dataclass(frozen=True)
@@ -26,10 +33,50 @@ class Condition:
     has_image: Bool[Tensor, " B"]
     has_text: Bool[Tensor, " B"]
 
+    def to(self, device: torch.device) -> "Condition":
+        """Return the same prompts on a device."""
+        return Condition(
+            self.image_tokens.to(device),
+            self.text_tokens.to(device),
+            self.text_mask.to(device),
+            has_image=self.has_image.to(device),
+            has_text=self.has_text.to(device),
+        )
+
     def dropped(self) -> "Condition":
         """Return the same prompts with both modalities dropped: the null condition of guidance."""
         nothing = torch.zeros_like(self.has_image)
-        return Condition(self.image_tokens, self.text_tokens, self.text_mask, nothing, nothing)
+        return replace(self, has_image=nothing, has_text=nothing)
+
+    def image_alone(self) -> "Condition":
+        """Return the same prompts with their texts dropped."""
+        return replace(self, has_text=torch.zeros_like(self.has_text))
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The tokens before the shape tokens, and which of them may be attended to; None = all."""
+
+    tokens: Float[Tensor, "B P H"]
+    visible: Bool[Tensor, "B P"] | None
+
+    def repeat(self, count: int) -> "Prefix":
+        """Repeat each row `count` times, one after the other."""
+        visible = None if self.visible is None else self.visible.repeat_interleave(count, dim=0)
+        return Prefix(self.tokens.repeat_interleave(count, dim=0), visible)
+
+    def visible_with(self, num_tokens: int) -> Bool[Tensor, "B N"] | None:
+        """Return the mask of the prefix and as many tokens after it, all visible."""
+        if self.visible is None:
+            return None
+        return torch.cat([self.visible, self.visible.new_ones(len(self.visible), num_tokens)], dim=1)
+
+
+def stack(prefixes: Sequence[Prefix]) -> Prefix:
+    """Make one batch of several."""
+    visible = [prefix.visible for prefix in prefixes if prefix.visible is not None]
+    assert len(visible) in (0, len(prefixes)), "all of one prompt encoder"
+    return Prefix(torch.cat([prefix.tokens for prefix in prefixes]), torch.cat(visible) if visible else None)
 
 
 def draw_prompts(
@@ -70,7 +117,7 @@ class ConditionTokens(nn.Module):
         self.text_projection = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
         self.image_type = nn.Parameter(torch.randn(width) * 0.02)
         self.text_type = nn.Parameter(torch.randn(width) * 0.02)
-        self.absent = nn.Parameter(torch.randn(2, width) * 0.02)
+        self.absent = nn.Parameter(torch.randn(NUM_ABSENT, width) * 0.02)
 
     def forward(self, condition: Condition) -> tuple[Float[Tensor, "B T H"], Bool[Tensor, "B T"]]:
         """Return all tokens and which of them are visible (at least one a row)."""
@@ -83,6 +130,19 @@ class ConditionTokens(nn.Module):
         )
         # an image *and* a text leave no "absent" token, but then the image's tokens are there
         return tokens, visible
+
+
+class PromptEncoder(nn.Module):
+    """From prompts to prefix tokens, by prefix learning; as they are with `num_prefix` 0, the ablation."""
+
+    def __init__(self, width: int, *, image_width: int, text_width: int, num_prefix: int, num_heads: int) -> None:
+        super().__init__()
+        self.condition_tokens = ConditionTokens(width, image_width=image_width, text_width=text_width)
+        self.learner = PrefixLearner(width, num_prefix=num_prefix, num_heads=num_heads) if num_prefix else None
+
+    def forward(self, condition: Condition) -> Prefix:
+        tokens, visible = self.condition_tokens(condition)
+        return Prefix(tokens, visible) if self.learner is None else Prefix(self.learner(tokens, visible), None)
 
 
 class PrefixLearner(nn.Module):

@@ -6,20 +6,21 @@ At step i the known tokens enter the masked auto-encoder as (1 - α_i) x̂ + α_
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ltm3d.diffusion.guidance import guide, linear_guidance
+from ltm3d.diffusion.guidance import guide, guide_each, linear_guidance
 from ltm3d.errors import ConfigError
 from ltm3d.generator.dit import Dit
-from ltm3d.generator.masking import cosine_schedule
+from ltm3d.generator.masking import Order, Schedule, draw_orders, known_after_steps
 from ltm3d.generator.model import Generator
-from ltm3d.generator.prefix import Condition
+from ltm3d.generator.prefix import Condition, Prefix, stack
 from ltm3d.nn.randomness import SampleRandom
 
-# B batch, L tokens, D token channels
+# B batch, P prompts, L tokens, D token channels, N chosen tokens, K = N times the branches, M modulations
 
 OnStep = Callable[[int, int, Float[Tensor, "B L D"]], None]
 
@@ -30,7 +31,10 @@ class SamplingConfig:
 
     Attributes:
         num_steps: S, steps of the masked generation.
+        schedule: how fast tokens become known, see `known_after_steps`.
         guidance_scale: classifier-free guidance; 1 = off.
+        text_guidance_scale: of the text beyond the image, `guidance_scale` then being the image's (`guide_each`);
+            None = one scale for both. Takes three branches instead of two.
         guidance_schedule: `linear`, it grows from 1 to the scale with the known tokens; `constant`.
         temperature: factor on the noise that diffusion starts from.
         alpha_schedule: weight α_i of the sampled tokens against the reconstructed ones: `power`, ((i + 1)/S)^p;
@@ -41,7 +45,9 @@ class SamplingConfig:
     """
 
     num_steps: int = 16
+    schedule: str = "cosine"
     guidance_scale: float = 2.0
+    text_guidance_scale: float | None = None
     guidance_schedule: str = "linear"
     temperature: float = 1.0
     alpha_schedule: str = "power"
@@ -52,14 +58,33 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         if self.num_steps < 1:
             raise ConfigError(f"num_steps is {self.num_steps}; it must be at least 1")
-        if self.guidance_scale < 0:
-            raise ConfigError(f"guidance_scale is {self.guidance_scale}; it must be 0 or more (1 = off)")
+        if self.schedule not in ("cosine", "linear"):
+            raise ConfigError(f"schedule is {self.schedule!r}; it must be 'cosine' or 'linear'")
+        for name in ("guidance_scale", "text_guidance_scale"):
+            if (getattr(self, name) or 0) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more (1 = off)")
         if self.guidance_schedule not in ("linear", "constant"):
             raise ConfigError(f"guidance_schedule is {self.guidance_schedule!r}; it must be 'linear' or 'constant'")
         if self.alpha_schedule not in ("power", "constant", "off"):
             raise ConfigError(f"alpha_schedule is {self.alpha_schedule!r}; it must be 'power', 'constant' or 'off'")
         if self.order not in ("random", "raster"):
             raise ConfigError(f"order is {self.order!r}; it must be 'random' or 'raster'")
+
+    @property
+    def num_branches(self) -> int:
+        """How many conditions each token is denoised under."""
+        if self.text_guidance_scale is not None:
+            return 3
+        return 1 if self.guidance_scale == 1 else 2
+
+    def scales_at(self, *, num_known: int, num_tokens: int) -> tuple[float, float]:
+        """Return the guidance of the prompt, or image, and of the text when so many tokens will be known."""
+        text_scale = self.guidance_scale if self.text_guidance_scale is None else self.text_guidance_scale
+        scales = (self.guidance_scale, text_scale)
+        if self.guidance_schedule == "constant":
+            return scales
+        grown = [linear_guidance(scale, num_known=num_known, num_tokens=num_tokens) for scale in scales]
+        return grown[0], grown[1]
 
     def alpha_at(self, step: int, num_steps: int) -> float:
         """Return α_i for step i of S, counted from 0."""
@@ -77,15 +102,15 @@ def sample_tokens(
     *,
     config: SamplingConfig,
     seeds: Sequence[int],
-    reconstructed: Float[Tensor, "B L D"] | None = None,
+    reconstructed: Float[Tensor, "P L D"] | None = None,
     on_step: OnStep | None = None,
 ) -> Float[Tensor, "B L D"]:
-    """Generate normalised tokens, one sample a prompt row.
+    """Generate normalised tokens, one or more samples a prompt.
 
-    A sample depends on its prompt and its seed, not on the rest of the batch.
+    A sample depends on its prompt and its seed, not on the rest of the batch. Prompts are encoded once.
 
     Args:
-        seeds: one a row.
+        seeds: one a sample; with n times as many seeds as prompts, the first n are the first prompt's.
         reconstructed: x̂ of the same prompts; needed unless `alpha_schedule` is `off`.
         on_step: called with (step, number of steps, tokens so far).
     """
@@ -94,33 +119,24 @@ def sample_tokens(
             f"alpha_schedule {config.alpha_schedule!r} needs reconstructed tokens; pass them or set 'off'"
         )
     num_tokens, token_dim = generator.shape.num_tokens, generator.shape.token_dim
-    device = condition.image_tokens.device
-    random = SampleRandom(seeds, device)
-    batch = len(random)
-    if config.order == "random":
-        order = random.permutation(num_tokens)
-    else:
-        order = torch.arange(num_tokens, device=device).expand(batch, -1)
-    rank = order.argsort(dim=1)  # [B L], when each token is generated
+    random, num_samples = _random_of(condition, seeds)
+    rank = draw_orders(random, num_tokens, cast(Order, config.order)).argsort(dim=1)  # [B L], when each is generated
     noise = random.normal(num_tokens, token_dim)
-    prefix = generator.encode_prefix(condition)
-    null_prefix = generator.encode_prefix(condition.dropped()) if config.guidance_scale != 1 else None
+    prefix = _encode_branches(generator, condition, config, num_samples)
     tokens = torch.zeros_like(noise)
-    guess = tokens if reconstructed is None else reconstructed
-    schedule = cosine_schedule(num_tokens, config.num_steps)
+    guess = tokens if reconstructed is None else reconstructed.repeat_interleave(num_samples, dim=0)
+    schedule = known_after_steps(num_tokens, config.num_steps, cast(Schedule, config.schedule))
     num_known = 0
     for step, num_known_after in enumerate(schedule):
         masked = rank >= num_known
         chosen = masked & (rank < num_known_after)
         alpha = config.alpha_at(step, len(schedule))
         known = tokens if alpha == 1 else (1 - alpha) * guess + alpha * tokens
-        scale = config.guidance_scale
-        if config.guidance_schedule == "linear":
-            scale = linear_guidance(scale, num_known=num_known_after, num_tokens=num_tokens)
-        conditions = [generator.token_conditions(prefix, known, masked)[chosen[masked]]]
-        if null_prefix is not None:
-            conditions.append(generator.token_conditions(null_prefix, known, masked)[chosen[masked]])
-        tokens[chosen] = _denoise(generator, conditions, noise[chosen], random, scale, config)
+        modulations = generator.token_modulations(
+            prefix, *(part.repeat(config.num_branches, *[1] * (part.ndim - 1)) for part in (known, masked, chosen))
+        )
+        scales = config.scales_at(num_known=num_known_after, num_tokens=num_tokens)
+        tokens[chosen] = _denoise(generator, modulations, noise[chosen], random, scales, config)
         num_known = num_known_after
         if on_step is not None:
             on_step(step, len(schedule), tokens)
@@ -134,20 +150,17 @@ def sample_at_once(
     """Generate normalised tokens with the baseline: guidance and temperature count, order and α do not.
 
     Args:
-        seeds: one a row.
+        seeds: as in `sample_tokens`.
         on_step: called once, with the tokens.
     """
     shape = model.shape
-    noise = SampleRandom(seeds, condition.image_tokens.device).normal(shape.num_tokens, shape.token_dim)
-    prefix = model.encode_prefix(condition)
-    if config.guidance_scale != 1:
-        prefix = torch.cat([prefix, model.encode_prefix(condition.dropped())])
+    random, num_samples = _random_of(condition, seeds)
+    noise = random.normal(shape.num_tokens, shape.token_dim)
+    prefix = _encode_branches(model, condition, config, num_samples)
+    scales = config.scales_at(num_known=shape.num_tokens, num_tokens=shape.num_tokens)
 
     def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-        if config.guidance_scale == 1:
-            return model(x_t, t, prefix)
-        conditional, unconditional = model(x_t.repeat(2, 1, 1), t.repeat(2), prefix).chunk(2)
-        return guide(conditional, unconditional, config.guidance_scale)
+        return _combine(model(x_t.repeat(config.num_branches, 1, 1), t, prefix), scales, config)
 
     tokens = model.config.flow.sample(velocity, noise, temperature=config.temperature)
     if on_step is not None:
@@ -155,25 +168,46 @@ def sample_at_once(
     return tokens
 
 
+def _random_of(condition: Condition, seeds: Sequence[int]) -> tuple[SampleRandom, int]:
+    num_samples, rest = divmod(len(seeds), len(condition.image_tokens))
+    if rest or not num_samples:
+        raise ConfigError(f"{len(seeds)} seeds for {len(condition.image_tokens)} prompts; give as many each")
+    return SampleRandom(seeds, condition.image_tokens.device), num_samples
+
+
+def _encode_branches(model: Generator | Dit, condition: Condition, config: SamplingConfig, num_samples: int) -> Prefix:
+    """Encode the prompts and what guidance compares them with: [prompts, (images alone,) none], each once."""
+    branches = [condition, condition.image_alone(), condition.dropped()]
+    wanted = {1: branches[:1], 2: [branches[0], branches[2]], 3: branches}[config.num_branches]
+    return stack([model.encode_prefix(branch).repeat(num_samples) for branch in wanted])
+
+
+def _combine(predicted: Tensor, scales: tuple[float, float], config: SamplingConfig) -> Tensor:
+    """Guide by the branches, stacked along the batch as `_encode_branches` stacks them."""
+    branches = predicted.chunk(config.num_branches)
+    if config.num_branches == 1:
+        return branches[0]
+    if config.num_branches == 2:
+        return guide(branches[0], branches[1], scales[0])
+    return guide_each(branches[0], branches[1], branches[2], image_scale=scales[0], text_scale=scales[1])
+
+
 def _denoise(
     generator: Generator,
-    conditions: list[Tensor],
+    modulations: Float[Tensor, "K M"],
     noise: Float[Tensor, "N D"],
     random: SampleRandom,
-    scale: float,
+    scales: tuple[float, float],
     config: SamplingConfig,
 ) -> Float[Tensor, "N D"]:
-    """Sample the chosen tokens; with a null branch, both run as one batch of the DenoiseNet."""
-    stacked = torch.cat(conditions)
+    """Sample the chosen tokens; all branches run as one batch of the DenoiseNet."""
+    channels = noise.shape[1]
 
     def predict(x_t: Tensor, t: Tensor) -> Tensor:
-        if len(conditions) == 1:
-            return generator.denoiser(x_t, t, stacked)
-        both = generator.denoiser(x_t.repeat(2, 1), t.repeat(2), stacked)
-        conditional, unconditional = both.chunk(2)
-        channels = noise.shape[1]  # a learned variance beside them stays the conditional one
-        guided = guide(conditional[:, :channels], unconditional[:, :channels], scale)
-        return torch.cat([guided, conditional[:, channels:]], dim=1)
+        outputs = generator.denoiser(x_t.repeat(config.num_branches, 1), t, modulations)
+        guided = _combine(outputs[:, :channels], scales, config)
+        variance = outputs[: len(noise), channels:]  # learned, beside the channels: the prompt's own
+        return torch.cat([guided, variance], dim=1)
 
     if generator.config.head == "flow":
         return generator.config.flow.sample(predict, noise, temperature=config.temperature)
@@ -181,6 +215,6 @@ def _denoise(
     return generator.config.ddpm.sample(
         predict,
         noise,
-        draw_normal=lambda: random.normal(rows, noise.shape[1]).flatten(0, 1),
+        draw_normal=lambda: random.normal(rows, channels).flatten(0, 1),
         temperature=config.temperature,
     )

@@ -21,6 +21,22 @@ from ltm3d.tokenizers.tokenizer import Tokenizer
 # B batch, L tokens, D token channels
 
 
+def check_trained_on(tokenizer: Path, *folders: Path) -> None:
+    """Check that models were trained on the tokens of a tokenizer; of their folders only config.json is read.
+
+    Raises:
+        ModelError: a folder holds no model, or was trained on another tokenizer's tokens.
+    """
+    expected = weights_hash(tokenizer)
+    for folder in folders:
+        found = load_config(folder).get("tokenizer_hash")
+        if found != expected:
+            raise ModelError(
+                f"{folder} was trained on tokens of tokenizer {found}, {tokenizer} is {expected}; "
+                "retrain it (dvc repro)"
+            )
+
+
 @dataclass(frozen=True)
 class ShapeModels:
     """Frozen models that were trained on one another's tokens; made by `ShapeModels.load`."""
@@ -36,14 +52,7 @@ class ShapeModels:
         Raises:
             ModelError: a folder holds no model, or was trained on another tokenizer's tokens.
         """
-        expected = weights_hash(tokenizer)
-        for folder in (reconstructor, generator):
-            found = load_config(folder).get("tokenizer_hash")
-            if found != expected:
-                raise ModelError(
-                    f"{folder} was trained on tokens of tokenizer {found}, {tokenizer} is {expected}; "
-                    "retrain it (dvc repro)"
-                )
+        check_trained_on(tokenizer, reconstructor, generator)
         return cls(load_tokenizer(tokenizer), Reconstructor.load(reconstructor), load_generator(generator))
 
     @torch.no_grad()
@@ -59,7 +68,7 @@ class ShapeModels:
         config: SamplingConfig,
         on_step: OnStep | None = None,
     ) -> Float[Tensor, "B L D"]:
-        """Generate tokens, not normalised: ready to decode."""
+        """Generate tokens, not normalised: ready to decode; seeds as in `sample_tokens`."""
         if isinstance(self.generator, Dit):
             return self.tokenizer.denormalize(
                 sample_at_once(self.generator, condition, config=config, seeds=seeds, on_step=on_step)

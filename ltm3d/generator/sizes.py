@@ -5,19 +5,19 @@ A multiplication and an addition count as two. Operations are counted by torch o
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ltm3d.generator.masking import cosine_schedule
+from ltm3d.generator.masking import Schedule, known_after_steps
 from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.generator.prefix import Condition
+from ltm3d.generator.prefix import NUM_ABSENT, Condition
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.token_model import TokenShape
 
-PARTS = ("condition_tokens", "prefix", "masked_autoencoder", "denoiser")
+PARTS = ("prompt_encoder", "masked_autoencoder", "denoiser")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +53,16 @@ def measure_size(
         model = Generator(config, shape).requires_grad_(False)
     num_masked = round(config.mask_ratio.mean() * shape.num_tokens)
     prefix = _prefix_flops(model, num_condition_tokens)
-    step = _transformer_flops(model, shape.num_tokens - num_masked) + _condition_flops(model, num_masked)
-    denoising = _denoiser_flops(model, num_masked * config.noise_draws)
-    branches = 1 if sampling.guidance_scale == 1 else 2
+    num_prefix = config.num_prefix or num_condition_tokens + NUM_ABSENT
+    step = _transformer_flops(model, num_prefix, shape.num_tokens - num_masked, num_masked)
+    num_draws = num_masked * config.noise_draws
+    denoising = _denoiser_flops(model, num_draws, num_times=num_draws)
+    branches = sampling.num_branches
     sampled, num_known = branches * prefix, 0
     calls = _calls_per_token(config)
-    for after in cosine_schedule(shape.num_tokens, sampling.num_steps):
-        unknown = shape.num_tokens - num_known
-        sampled += branches * (_transformer_flops(model, num_known) + _condition_flops(model, unknown))
-        sampled += branches * calls * _denoiser_flops(model, after - num_known)
+    for after in known_after_steps(shape.num_tokens, sampling.num_steps, cast(Schedule, sampling.schedule)):
+        sampled += branches * _transformer_flops(model, num_prefix, num_known, after - num_known)
+        sampled += calls * _denoiser_flops(model, branches * (after - num_known), num_times=1)
         num_known = after
     return Size(
         num_tokens=shape.num_tokens,
@@ -90,32 +91,31 @@ def _prefix_flops(model: Generator, num_condition_tokens: int) -> int:
     return _count(model.encode_prefix, condition)
 
 
-def _transformer_flops(model: Generator, num_known: int) -> int:
-    mae, width, num_prefix = model.masked_autoencoder, model.config.width, model.config.num_prefix
+def _transformer_flops(model: Generator, num_prefix: int, num_known: int, num_wanted: int) -> int:
+    mae, width = model.masked_autoencoder, model.config.width
 
-    def run(known: torch.Tensor, seen: torch.Tensor, whole: torch.Tensor) -> None:
+    def run(known: torch.Tensor, seen: torch.Tensor, whole: torch.Tensor, wanted: torch.Tensor) -> None:
         mae.embed(known)
         for block in mae.encoder:
             seen = block(seen)
         mae.to_decoder(seen)
-        for block in mae.decoder:
+        for block in mae.decoder[:-1]:
             whole = block(whole)
+        model.denoiser.modulate(mae.decoder[-1](whole, wanted=wanted)[0])
 
     with torch.device("meta"):
         known = torch.empty(1, num_known, model.shape.token_dim)
         seen, whole = (torch.empty(1, num_prefix + count, width) for count in (num_known, model.shape.num_tokens))
-    return _count(run, known, seen, whole)
+        wanted = torch.empty(1, num_wanted, dtype=torch.long)
+    return _count(run, known, seen, whole, wanted)
 
 
-def _condition_flops(model: Generator, num_rows: int) -> int:
-    return _count(model.denoiser.embed_condition, torch.empty(num_rows, model.config.width, device="meta"))
-
-
-def _denoiser_flops(model: Generator, num_rows: int) -> int:
+def _denoiser_flops(model: Generator, num_rows: int, *, num_times: int) -> int:
+    denoiser = model.denoiser
     with torch.device("meta"):
-        x_t, t = torch.empty(num_rows, model.shape.token_dim), torch.empty(num_rows)
-        condition = torch.empty(num_rows, model.config.denoiser_width)
-    return _count(model.denoiser, x_t, t, condition)
+        x_t, t = torch.empty(num_rows, model.shape.token_dim), torch.empty(num_times)
+        modulation = torch.empty(num_rows, denoiser.condition_modulation.out_features)
+    return _count(denoiser, x_t, t, modulation)
 
 
 def _count(run: Callable[..., Any] | nn.Module, *arguments: Any) -> int:

@@ -1,7 +1,7 @@
 """Pre-norm transformer blocks, and the learned tokens they start from."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -38,21 +38,46 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(width)
 
     def forward(
-        self, x: Float[Tensor, "B N H"], *, visible: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N H"]:
-        x = x + self.attention(self.attention_norm(x), visible=visible)
+        self,
+        x: Float[Tensor, "B N H"],
+        *,
+        visible: Bool[Tensor, "B N"] | None = None,
+        wanted: Int[Tensor, "B W"] | None = None,
+    ) -> Float[Tensor, "B _ H"]:
+        """Run the block.
+
+        Args:
+            visible: which positions may be attended to; None = all.
+            wanted: the positions to give the result for, and no others; None = all.
+        """
+        normed = self.attention_norm(x)
+        if wanted is None:
+            x = x + self.attention(normed, visible=visible)
+        else:
+            index = wanted[..., None].expand(-1, -1, x.shape[2])
+            x = x.gather(1, index) + self.attention(normed.gather(1, index), normed, visible=visible)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
-def run_blocks(blocks: nn.ModuleList, x: Float[Tensor, "B N H"], *, recompute: bool = False) -> Float[Tensor, "B N H"]:
+def run_blocks(
+    blocks: nn.ModuleList,
+    x: Float[Tensor, "B N H"],
+    *,
+    visible: Bool[Tensor, "B N"] | None = None,
+    recompute: bool = False,
+) -> Float[Tensor, "B N H"]:
     """Run one block after the other.
 
     Args:
+        visible: which positions may be attended to; None = all.
         recompute: keep only each block's input and run it again in the backward pass ("activation checkpointing":
             memory falls to a block's, a step takes a third longer).
     """
     for block in blocks:
-        x = checkpoint(block, x, use_reentrant=False) if recompute and torch.is_grad_enabled() else block(x)
+        if recompute and torch.is_grad_enabled():
+            x = checkpoint(block, x, visible=visible, use_reentrant=False)
+        else:
+            x = block(x, visible=visible)
     return x
 
 

@@ -41,6 +41,11 @@ class Place:
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
+    def wait(self) -> None:
+        """Wait until the device has done what it was given; a clock that is read before measures the queue."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def gather(self, value: Any) -> list[Any]:
         """Return every worker's value, in order of rank; all workers call it."""
         if self.world_size == 1:
@@ -91,14 +96,17 @@ def run_steps(
         grad_norm = engine.step(learning_rate_at(config, step))
         if average is not None:
             average.update(engine.model, step)
-        seconds += time.perf_counter() - started
         rows.append(_mean([{"loss": loss, **terms} for loss, terms in losses]) | {"grad_norm": grad_norm})
 
         done = step + 1
         ends = done == config.num_steps
         saves = ends or done % config.checkpoint_every == 0
         validates = validation is not None and (ends or done % config.validate_every == 0)
-        if not (saves or validates or done % config.log_every == 0):
+        measures = saves or validates or done % config.log_every == 0
+        if measures:
+            place.wait()
+        seconds += time.perf_counter() - started
+        if not measures:
             continue
         metrics = _summarise(rows, step, examples, config, place)
         metrics["train/learning_rate"] = learning_rate_at(config, step)

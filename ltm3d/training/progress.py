@@ -1,5 +1,6 @@
 """The metrics file of a run: written by rank 0, followed by the driver, who shows progress."""
 
+import importlib.util
 import json
 import logging
 import sys
@@ -106,8 +107,8 @@ class _Follower:
 
 @contextmanager
 def _display(name: str, num_steps: int, batch_size: int) -> Iterator[OnMetrics]:
-    """Give a function that shows how far training is: a bar on a terminal, else a line now and then."""
-    if not sys.stderr.isatty():
+    """Give a function that shows how far training is: a bar on a terminal (needs rich), else a line now and then."""
+    if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
         yield _line_display(name, num_steps, batch_size)
         return
     from rich.console import Console

@@ -2,11 +2,13 @@
 
 import zlib
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ltm3d.errors import AssetError, ConfigError
@@ -17,11 +19,13 @@ from ltm3d.nn.randomness import mix
 from ltm3d.shards.read import Shard, read_shard
 from ltm3d.shards.write import Reject
 from ltm3d.tokenizers.shape import to_arrays
-from ltm3d.tokenizers.tokenizer import DecodeConfig
+from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 PROMPTS = ("image", "text", "both")
+
+# N samples, L tokens, D token channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class SampleShapesConfig:
     Attributes:
         prompts: of `image`, `text`, `both`.
         num_seeds: samples a prompt.
+        first_seed: number of the first of them; other numbers are other samples.
         view: the rendered view that is the image prompt.
         resolution: cells an axis of the extraction grid.
         num_cloud_points: of a decoded cloud.
@@ -39,6 +44,7 @@ class SampleShapesConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     prompts: tuple[str, ...] = PROMPTS
     num_seeds: int = 3
+    first_seed: int = 0
     view: int = 0
     resolution: int = 64
     num_cloud_points: int = 2048
@@ -85,30 +91,54 @@ class ShapeSampler:
 
     def __call__(self, job: ShardJob) -> ShardResult:
         shard = read_shard(job.inputs[0])
-        config = self.config
-        prompts = [
-            Prompt(uid=uid, kind=kind, number=number)
-            for uid in job.uids
-            for kind in config.prompts
-            for number in range(config.num_seeds)
-        ]
-        rows = [shard.uids.index(prompt.uid) for prompt in prompts]
-        condition = condition_rows(shard, rows, [prompt.kind for prompt in prompts], view=config.view)
-        tokens = self.models.generate(condition, seeds=[prompt.seed for prompt in prompts], config=config.sampling)
-        kept: list[Prompt] = []
-        rejects: list[Reject] = []
-        arrays: dict[str, list[np.ndarray]] = defaultdict(list)
-        for prompt, row in zip(prompts, tokens, strict=True):
-            try:
-                shape = self.models.tokenizer.decode_shape(row, config.decode)
-            except AssetError as error:
-                rejects.append(Reject(uid=prompt.sample_id, reason=error.reason, detail=error.detail))
-                continue
-            kept.append(prompt)
-            for name, values in {**to_arrays(shape), "tokens": row.numpy()}.items():
-                arrays[name].append(values)
-        records = [{"uid": prompt.uid, "prompt": prompt.kind, "number": prompt.number} for prompt in kept]
-        return ShardResult(uids=[prompt.sample_id for prompt in kept], arrays=arrays, records=records, rejects=rejects)
+        tokens = sample_prompts(self.models, shard, job.uids, self.config)
+        return decode_samples(self.models.tokenizer, list_prompts(job.uids, self.config), tokens, self.config.decode)
+
+
+def list_prompts(uids: Sequence[str], config: SampleShapesConfig) -> list[Prompt]:
+    """List the samples to make of some assets: asset by asset, prompt by prompt, seed by seed."""
+    numbers = range(config.first_seed, config.first_seed + config.num_seeds)
+    return [Prompt(uid=uid, kind=kind, number=number) for uid in uids for kind in config.prompts for number in numbers]
+
+
+def sample_prompts(
+    models: ShapeModels,
+    shard: Shard,
+    uids: Sequence[str],
+    config: SampleShapesConfig,
+    device: torch.device | str = "cpu",
+) -> Float[Tensor, "N L D"]:
+    """Generate the tokens of `list_prompts`, not normalised, on the CPU.
+
+    Args:
+        shard: of conditions, which has the assets.
+        device: where the models are.
+    """
+    asked = [(uid, kind) for uid in uids for kind in config.prompts]
+    rows = [shard.uids.index(uid) for uid, _ in asked]
+    condition = condition_rows(shard, rows, [kind for _, kind in asked], view=config.view)
+    seeds = [prompt.seed for prompt in list_prompts(uids, config)]
+    return models.generate(condition.to(torch.device(device)), seeds=seeds, config=config.sampling).cpu()
+
+
+def decode_samples(
+    tokenizer: Tokenizer, prompts: Sequence[Prompt], tokens: Float[Tensor, "N L D"], config: DecodeConfig
+) -> ShardResult:
+    """Decode generated tokens to shapes; those without a surface are rejected."""
+    kept: list[Prompt] = []
+    rejects: list[Reject] = []
+    arrays: dict[str, list[np.ndarray]] = defaultdict(list)
+    for prompt, row in zip(prompts, tokens, strict=True):
+        try:
+            shape = tokenizer.decode_shape(row, config)
+        except AssetError as error:
+            rejects.append(Reject(uid=prompt.sample_id, reason=error.reason, detail=error.detail))
+            continue
+        kept.append(prompt)
+        for name, values in {**to_arrays(shape), "tokens": row.numpy()}.items():
+            arrays[name].append(values)
+    records = [{"uid": prompt.uid, "prompt": prompt.kind, "number": prompt.number} for prompt in kept]
+    return ShardResult(uids=[prompt.sample_id for prompt in kept], arrays=arrays, records=records, rejects=rejects)
 
 
 def condition_rows(shard: Shard, rows: list[int], kinds: list[str], *, view: int) -> Condition:

@@ -29,7 +29,14 @@ DOORS = {
     "hydra": ("pipelines.compose",),
     "omegaconf": ("pipelines.compose", "pipelines._params"),
 }
-CORE = ("ltm3d.nn", "ltm3d.diffusion", "ltm3d.tokenizers.sdf", "ltm3d.generator", "ltm3d.training.loop")
+CORE = (
+    "ltm3d.nn",
+    "ltm3d.diffusion",
+    "ltm3d.tokenizers.sdf",
+    "ltm3d.generator",
+    "ltm3d.training.loop",
+    "pipelines.train_packed",
+)
 CORE_LIBRARIES = {"torch", "numpy", "safetensors", "jaxtyping"}
 
 
@@ -77,7 +84,7 @@ def test_the_core_imports_with_torch_alone(package: str) -> None:
         for member in members
         for name in closure(member, lazy=False)
         for imported in imported_names(modules()[name], lazy=False)
-        if imported.split(".")[0] not in {*CORE_LIBRARIES, *sys.stdlib_module_names, "ltm3d"}
+        if imported.split(".")[0] not in {*CORE_LIBRARIES, *sys.stdlib_module_names, "ltm3d", "pipelines"}
     }
     assert not outside
 

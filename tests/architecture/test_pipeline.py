@@ -10,8 +10,9 @@ import pytest
 import yaml
 from imports import REPOSITORY, closure, files, modules, share_needed, tree_of
 
+COMMANDS = {"ablations", "compose", "pack", "train_packed", "unpack"}  # for people, beside the stages
 MODULES = sorted(
-    path.stem for path in (REPOSITORY / "pipelines").glob("*.py") if path.stem[0] != "_" and path.stem != "compose"
+    path.stem for path in (REPOSITORY / "pipelines").glob("*.py") if path.stem[0] != "_" and path.stem not in COMMANDS
 )
 RUNNER = {"pipelines", "pipelines._stage", "pipelines._params"}
 ITEM = "${item}"  # of a matrix, whatever its name

@@ -17,18 +17,34 @@ def box(height: float) -> Mesh:
     return Mesh(vertices=shape.vertices.astype(np.float32), faces=shape.faces)
 
 
-def make() -> ClipExamples:
-    images = np.arange(3 * 4 * 2 * 2 * 4, dtype=np.uint8).reshape(3, 4, 2, 2, 4)
+def views(count: int) -> list[dict[str, np.ndarray]]:
+    """Four views each; every depth is the view's number."""
+    images = np.arange(count * 4 * 2 * 2 * 4, dtype=np.uint8).reshape(count, 4, 2, 2, 4)
+    depth = np.broadcast_to(np.arange(1, 5, dtype=np.float16)[:, None, None], (4, 2, 2))
+    normals, cameras = np.full((4, 2, 2, 3), 127, np.int8), np.tile(np.eye(4, dtype=np.float32), (4, 1, 1))
+    return [{"images": each, "depth": depth, "normals": normals, "cameras": cameras} for each in images]
+
+
+def make(num_views: int = 3) -> ClipExamples:
+    tokenizer = build_tokenizer(CAPTIONS, config=TinyClipConfig())
     meshes = [box(height) for height in (0.5, 1.0, 1.5)]
-    return ClipExamples(images, CAPTIONS, meshes, build_tokenizer(CAPTIONS, config=TinyClipConfig()), num_points=32)
+    return ClipExamples(views(num_views), CAPTIONS, meshes, tokenizer, field_of_view=90.0, size=2, num_points=32)
 
 
 def test_view_is_drawn_by_the_generator_alone() -> None:
     data = make()
     one, same = (data.example(1, np.random.default_rng([0, 5, 1]))["images"] for _ in range(2))
     np.testing.assert_array_equal(one, same)
-    views = {data.example(1, np.random.default_rng(seed))["images"].tobytes() for seed in range(40)}
-    assert views == {data.images[1][view].tobytes() for view in range(4)}
+    seen = {data.example(1, np.random.default_rng(seed))["images"].tobytes() for seed in range(40)}
+    assert seen == {data.views[1]["images"][view].tobytes() for view in range(4)}
+
+
+def test_the_surface_is_that_of_the_view() -> None:
+    data = make()
+    for seed in range(20):
+        example = data.example(1, np.random.default_rng(seed))
+        view = int(example["images"].flat[0] - data.views[1]["images"].flat[0]) // 16
+        np.testing.assert_allclose(example["surface"][..., 2], -(view + 1))
 
 
 def test_captions_read_alike_share_an_index() -> None:
@@ -50,6 +66,5 @@ def test_points_lie_on_the_surface_of_the_asset() -> None:
 
 
 def test_views_captions_and_meshes_must_match() -> None:
-    images = np.zeros((2, 1, 2, 2, 4), np.uint8)
     with pytest.raises(DataError, match="2 assets have views, 3 captions and 3 meshes"):
-        ClipExamples(images, CAPTIONS, 3 * [box(1.0)], build_tokenizer(CAPTIONS, config=TinyClipConfig()))
+        make(num_views=2)

@@ -130,7 +130,7 @@ def test_embeddings_are_those_of_the_trained_clip(tmp_path: Path) -> None:
         encoder.encode_texts(CAPTIONS).embedding, model.embed_texts(ids["input_ids"], ids["attention_mask"])
     )
     image = np.full((1, 32, 32, 4), 255, np.uint8)
-    torch.testing.assert_close(encoder.encode_images(image).embedding, model.embed_images(torch.zeros(1, 3, 32, 32)))
+    torch.testing.assert_close(encoder.encode_images(image).embedding, model.embed_images(torch.zeros(1, 3, 32, 32))[0])
 
 
 def test_a_model_that_cannot_be_fetched_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from ltm3d.conditioning.tiny_clip import (
     build_tokenizer,
     contrastive_loss,
     drop_words,
+    move,
 )
 from ltm3d.errors import ConfigError, DataError
 from ltm3d.geometry.mesh import Mesh
@@ -64,11 +65,24 @@ def pictures(size: int = 40) -> np.ndarray:
 
 def examples() -> ClipExamples:
     meshes = [trimesh.creation.box(extents) for extents in 4 * [(1, 1, 1), (1.8, 0.3, 0.3)]]
+    images = pictures()
+    seen = (images[..., 3] > 0).astype(np.float16)
+    views = [
+        {
+            "images": image,
+            "depth": 2 * each,
+            "normals": np.stack([0 * each, 0 * each, 127 * each], axis=-1).astype(np.int8),
+            "cameras": np.tile(np.eye(4, dtype=np.float32), (2, 1, 1)),
+        }
+        for image, each in zip(images, seen, strict=True)
+    ]
     return ClipExamples(
-        pictures(),
+        views,
         CAPTIONS,
         [Mesh(vertices=mesh.vertices.astype(np.float32), faces=mesh.faces) for mesh in meshes],
         build_tokenizer(CAPTIONS, config=CONFIG),
+        field_of_view=30.0,
+        size=CONFIG.image_size,
         num_points=64,
     )
 
@@ -153,7 +167,7 @@ def test_dropped_words_leave_special_tokens() -> None:
 @pytest.mark.parametrize("shape_weight", [0.0, 1.0])
 def test_training_learns_which_text_goes_with_which_picture(shape_weight: float) -> None:
     torch.manual_seed(0)
-    config = replace(CONFIG, word_dropout=0.0, max_shift=0.0, shape_weight=shape_weight)
+    config = replace(CONFIG, word_dropout=0.0, max_shift=0.0, shape_weight=shape_weight, surface_weight=0.0)
     data, rng = examples(), np.random.default_rng(0)
     model = TinyClip(config, vocabulary_size=len(build_tokenizer(CAPTIONS, config=config)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
@@ -167,6 +181,31 @@ def test_training_learns_which_text_goes_with_which_picture(shape_weight: float)
         assert loss < 1.0
     else:
         assert metrics["shape_accuracy"] >= 2 / len(CAPTIONS)  # boxes are told from bars; of each form there are four
+
+
+def test_patches_learn_where_the_surface_lies_that_they_see() -> None:
+    torch.manual_seed(0)
+    data, rng = examples(), np.random.default_rng(0)
+    config = replace(CONFIG, shape_weight=0.0)
+    model = TinyClip(config, vocabulary_size=len(build_tokenizer(CAPTIONS, config=config)))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    errors = []
+    for step in range(150):
+        loss, metrics = model.training_loss(batch_of(data, rng), Draws(step, len(data)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        errors.append(float(metrics["surface_l1"]))
+    assert errors[-1] < 0.1 * errors[0]  # depth 2 and normal z are constants, x and y the place in the picture
+
+
+def test_maps_move_with_their_picture() -> None:
+    image = torch.from_numpy(pictures(32)[:4, 0])
+    config = TinyClipConfig(image_size=32, max_shift=0.125)
+    draws = torch.tensor([[0.0, 0.9], [0.5, 0.5], [0.9, 0.2], [0.3, 0.0]])
+    pixels = augment_images(image, draws, config=config)
+    alpha = move(image[..., 3:].float() / 255, draws, max_shift=config.max_shift)
+    assert torch.equal(alpha[..., 0] > 0, (pixels != 0).any(dim=1))
 
 
 def test_images_are_contrasted_with_shapes_only_where_asked(model: TinyClip) -> None:
@@ -224,7 +263,9 @@ def test_saving_twice_gives_the_same_bytes(model: TinyClip, tmp_path: Path) -> N
         ({"text_layers": 0}, "at least 1"),
         ({"word_dropout": 1.5}, "between 0 and 1"),
         ({"max_words": 2}, "at least 4"),
-        ({"shape_weight": -1.0}, "or more"),
+        ({"shape_weight": -1.0}, "shape_weight .* or more"),
+        ({"surface_weight": -1.0}, "surface_weight .* or more"),
+        ({"image_size": 63, "patch_size": 7}, "multiple of 2"),
     ],
 )
 def test_settings_out_of_range_are_named(settings: dict, message: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from shapes import box, sphere
 from tiny_bundle import RADIUS, train_sphere_tokenizer
 
+from ltm3d.evaluation.attribute_reader import AttributeReader, AttributeReaderConfig
 from ltm3d.evaluation.measurement import AssetWork, Candidate, EvaluationConfig, map_here, measure_asset
 from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
 from ltm3d.tokenizers.sdf import SdfTokenizer
@@ -41,6 +42,22 @@ def test_each_candidate_is_measured_by_what_it_has() -> None:
     assert small.figures["chamfer_l1"] > 0.5
     assert [each.is_failure for each in (decoded, same, small, failed)] == [False, False, False, True]
     assert failed.figures["volume_iou"] == 0 and failed.figures.keys() == same.figures.keys()
+
+
+def test_a_reader_reads_every_candidate_that_has_a_surface() -> None:
+    vocabulary = {"lamp": {"height": ("short", "tall")}, "sofa": {"legs": ("plinth", "block")}}
+    reader = AttributeReader(AttributeReaderConfig(num_points=256, resolution=16, width=4, hidden_dim=8), vocabulary)
+    small = box((0.2, 0.2, 0.2))
+    work = work_of(
+        Candidate("round_trip", "none", tokens=TOKENS),
+        Candidate("retrieval", "text", small),
+        Candidate("generated", "text"),
+    )
+    decoded, found, failed = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0, reader=reader)
+    assert decoded.reading is not None and found.reading == reader.read(small) and failed.reading is None
+    unread = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)
+    assert [each.reading for each in unread] == [None] * 3
+    assert [each.figures for each in unread] == [each.figures for each in (decoded, found, failed)]
 
 
 def test_the_ceiling_is_the_true_field_through_the_same_grid() -> None:

@@ -2,12 +2,13 @@ import torch
 
 from ltm3d.generator.masked_autoencoder import MaskedAutoencoder
 from ltm3d.generator.masking import mask_last
+from ltm3d.generator.prefix import Prefix
 
 
-def build() -> MaskedAutoencoder:
+def build(num_prefix: int = 3) -> MaskedAutoencoder:
     torch.manual_seed(0)
     return MaskedAutoencoder(
-        num_tokens=8, token_dim=4, num_prefix=3, width=32, encoder_depth=2, decoder_depth=2, num_heads=4
+        num_tokens=8, token_dim=4, num_prefix=num_prefix, width=32, encoder_depth=2, decoder_depth=2, num_heads=4
     ).eval()
 
 
@@ -32,7 +33,12 @@ def test_encoder_on_known_tokens_equals_the_dense_masked_computation() -> None:
     order = torch.stack([torch.randperm(8) for _ in range(5)])
     for num_masked in (1, 5, 8):
         masked = mask_last(order, num_masked)
-        assert torch.allclose(model(prefix, tokens, masked), dense(model, prefix, tokens, masked), atol=1e-5)
+        expected = dense(model, prefix, tokens, masked)
+        all_masked = model(Prefix(prefix, None), tokens, masked)
+        assert torch.allclose(all_masked.flatten(0, 1), expected[masked], atol=1e-5)
+        wanted = mask_last(order, (num_masked + 1) // 2)  # some of the masked
+        some = model(Prefix(prefix, None), tokens, masked, wanted)
+        assert torch.allclose(some.flatten(0, 1), expected[wanted], atol=1e-5)
 
 
 def test_masked_values_are_never_read() -> None:
@@ -40,4 +46,14 @@ def test_masked_values_are_never_read() -> None:
     prefix, tokens = torch.randn(2, 3, 32), torch.randn(2, 8, 4)
     masked = mask_last(torch.arange(8).expand(2, -1), 3)
     poisoned = torch.where(masked[..., None], torch.nan, tokens)
-    assert torch.equal(model(prefix, tokens, masked), model(prefix, poisoned, masked))
+    given = Prefix(prefix, None)
+    assert torch.equal(model(given, tokens, masked), model(given, poisoned, masked))
+
+
+def test_hidden_prefix_tokens_are_as_if_they_were_not_there() -> None:
+    model = build(num_prefix=0)
+    prefix, tokens = torch.randn(2, 5, 32), torch.randn(2, 8, 4)
+    masked = mask_last(torch.arange(8).expand(2, -1), 3)
+    visible = torch.tensor([[True, False, True, True, False]]).expand(2, -1)
+    hidden = model(Prefix(prefix, visible), tokens, masked)
+    assert torch.allclose(hidden, model(Prefix(prefix[:, [0, 2, 3]], None), tokens, masked), atol=1e-5)

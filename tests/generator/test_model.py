@@ -1,10 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
-from tiny_tokens import batch_of, is_nearest, memorise
+from tiny_tokens import SHAPE, batch_of, is_nearest, memorise
 
-from ltm3d.generator.model import Generator
+from ltm3d.generator.masking import MaskRatio
+from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import SamplingConfig, sample_tokens
@@ -41,3 +44,41 @@ def test_saving_keeps_weights_and_settings(generator: Generator, reconstructor: 
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), generator.parameters(), strict=True))
     again = Reconstructor.load(tmp_path / "reconstructor")
     assert again.config == reconstructor.config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_prefix": 0},
+        {"order": "raster", "mask_ratio": MaskRatio(center=0.5, std=10.0, minimum=0.1)},
+        {"known_corruption": 0.5},
+        {"known_corruption": 0.5, "corruption": "reconstruction"},
+    ],
+    ids=["no prefix", "raster", "noise", "reconstruction"],
+)
+def test_each_variant_memorises_four_shapes(
+    change: dict[str, Any], reconstructor: Reconstructor, condition: Condition
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"width": 32, "encoder_depth": 2, "decoder_depth": 1, "num_heads": 4, "denoiser_width": 32}
+    config = GeneratorConfig(**{**sizes, "num_prefix": 3, "denoiser_depth": 2, **change})
+    model = Generator(config, SHAPE)
+    model.reconstruct_with(reconstructor)
+    batch = batch_of(condition)
+    memorise(model, batch, 500)
+    sampling = SamplingConfig(num_steps=8, alpha_schedule="off", guidance_scale=1.0, order=config.order)
+    given = replace(condition, has_image=BOTH, has_text=BOTH)
+    assert is_nearest(sample_tokens(model, given, config=sampling, seeds=range(4)), batch["mean"])
+    assert not any("reconstructor" in name for name in model.state_dict())
+
+
+def test_corruption_mixes_in_what_the_module_reconstructs(reconstructor: Reconstructor, condition: Condition) -> None:
+    sizes = {"width": 32, "encoder_depth": 1, "decoder_depth": 1, "num_heads": 4, "denoiser_width": 32}
+    config = GeneratorConfig(**sizes, num_prefix=3, denoiser_depth=1, known_corruption=0.5, corruption="reconstruction")
+    model = Generator(config, SHAPE)
+    model.reconstruct_with(reconstructor)
+    tokens, guess = torch.randn(4, 8, 4), reconstructor(condition)
+    mixed = model._corrupt(tokens, condition, StepRandom(0, 0, range(4)))
+    strength = ((mixed - tokens) / (guess - tokens)).flatten(1)
+    assert torch.allclose(strength, strength[:, :1].expand_as(strength), atol=1e-3)  # one strength a sample
+    assert bool(((strength > 0) & (strength < 0.5)).all())

@@ -48,6 +48,34 @@ def test_guidance_scale_one_is_the_conditional_branch(generator: Generator, cond
     )
 
 
+def test_samples_of_a_prompt_are_those_of_the_prompt_given_again(
+    generator: Generator, reconstructor: Reconstructor, condition: Condition
+) -> None:
+    guess = reconstructor(condition).detach()
+    seeds = [1, 2, 3, 4, 5, 6, 7, 8]
+    together = sample_tokens(generator, condition, config=CONFIG, seeds=seeds, reconstructed=guess)
+    index = [0, 0, 1, 1, 2, 2, 3, 3]
+    again = rows(condition, index)
+    apart = sample_tokens(generator, again, config=CONFIG, seeds=seeds, reconstructed=guess[index])
+    assert torch.allclose(together, apart, atol=1e-5)
+    with pytest.raises(ConfigError, match="7 seeds for 4 prompts"):
+        sample_tokens(generator, condition, config=CONFIG, seeds=seeds[:7], reconstructed=guess)
+
+
+def test_a_text_scale_equal_to_the_image_scale_is_one_scale_for_both(
+    generator: Generator, condition: Condition
+) -> None:
+    one = replace(CONFIG, alpha_schedule="off")
+    same, more = (replace(one, text_guidance_scale=scale) for scale in (CONFIG.guidance_scale, 4.0))
+    tokens = {
+        name: sample_tokens(generator, condition, config=config, seeds=range(4))
+        for name, config in (("one", one), ("same", same), ("more", more))
+    }
+    assert torch.allclose(tokens["one"], tokens["same"], atol=2e-4)
+    changed = (tokens["one"] - tokens["more"]).abs().amax(dim=(1, 2)) > 1e-2
+    assert changed.tolist() == condition.has_text.tolist()  # prompts without a text are not touched
+
+
 def test_guidance_grows_or_is_the_same_at_every_step(generator: Generator, condition: Condition) -> None:
     off = replace(CONFIG, alpha_schedule="off")
     grown, constant = (

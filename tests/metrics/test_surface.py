@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from shapes import sphere, uniform_points
+from scipy.spatial import cKDTree
+from shapes import sphere, torus, uniform_points
 
 from ltm3d.geometry.sampling import sample_surface
 from ltm3d.metrics.surface import chamfer_l1, f_score, nearest, normal_consistency, surface_metrics
@@ -63,3 +64,33 @@ def test_all_figures_at_once_are_the_single_ones() -> None:
 def test_an_empty_set_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         chamfer_l1(np.zeros((0, 3), np.float32), uniform_points(3))
+
+
+def test_figures_are_those_of_scipy_in_double_precision() -> None:
+    a, b = sphere_samples(0.8), sample_surface(torus(), 15_000, np.random.default_rng(1))
+    (distance_a, index_b), (distance_b, index_a) = (
+        cKDTree(there.points.astype(np.float64)).query(here.points.astype(np.float64))
+        for here, there in ((a, b), (b, a))
+    )
+    figures = surface_metrics(a.points, b.points, thresholds=(0.05, 0.2), normals_a=a.normals, normals_b=b.normals)
+    assert figures["chamfer_l1"] == pytest.approx(distance_a.mean() + distance_b.mean(), rel=1e-6)
+    for threshold in (0.05, 0.2):
+        precision, recall = np.mean(distance_a < threshold), np.mean(distance_b < threshold)
+        assert figures[f"f_score@{threshold:g}"] == pytest.approx(
+            2 * precision * recall / (precision + recall), abs=1e-4
+        )
+    cosines = [
+        np.abs((a.normals * b.normals[index_b]).sum(axis=1)),
+        np.abs((b.normals * a.normals[index_a]).sum(axis=1)),
+    ]
+    assert figures["normal_consistency"] == pytest.approx((cosines[0].mean() + cosines[1].mean()) / 2, abs=1e-5)
+
+
+def test_distances_are_those_of_open3d() -> None:
+    import open3d
+
+    a, b = sphere_samples(0.8).points, uniform_points(10_000)
+    clouds = [open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points)) for points in (a, b)]
+    forth, back = (np.asarray(clouds[i].compute_point_cloud_distance(clouds[1 - i])) for i in (0, 1))
+    assert chamfer_l1(a, b) == pytest.approx(forth.mean() + back.mean(), rel=1e-6)
+    assert nearest(a, b)[0] == pytest.approx(forth, abs=1e-6)

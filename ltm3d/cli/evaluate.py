@@ -1,0 +1,56 @@
+"""`ltm3d evaluate`: a folder of shapes, of whatever system, scored against the true ones."""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ltm3d.errors import DataError
+
+
+def evaluate(
+    pred: Annotated[Path, typer.Option(help="The folder of predicted shapes: GLB, OBJ, PLY or STL; PLY also points.")],
+    truth: Annotated[Path, typer.Option(help="The folder of true shapes; files are matched by name without suffix.")],
+    out: Annotated[Path | None, typer.Option(help="Write the report, with figures of each shape, as JSON.")] = None,
+    frame: Annotated[
+        Literal["as_is", "normalize"],
+        typer.Option(help="Coordinates as they are, or each shape centred, longest side in [-0.95, 0.95]."),
+    ] = "as_is",
+    emd: Annotated[bool, typer.Option("--emd", help="Each pair's exact earth mover's distance, too.")] = False,
+    sets: Annotated[
+        Literal["none", "cd", "emd"],
+        typer.Option(help="MMD, COV and 1-NNA: by Chamfer distance, or by both; 3 ms or 0.6 s times n squared."),
+    ] = "cd",
+    points: Annotated[int, typer.Option(help="Surface points of each shape.")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and files give the same figures.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds a file may take.")] = 120.0,
+    memory: Annotated[int, typer.Option(help="MB a file may take.")] = 4096,
+) -> None:
+    """Score a folder of shapes against the true ones by protocol eval/v1; a missing or broken file is a failure.
+
+    Examples:
+
+        ltm3d evaluate --pred theirs/ --truth test_shapes/ --out report.json
+
+        ltm3d evaluate --pred theirs/ --truth test_shapes/ --frame normalize --emd
+    """
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise DataError(f"--out {out}: give a file in a folder that exists")
+    from ltm3d.evaluation.folder import pair_files, score, to_report, to_text
+    from ltm3d.evaluation.shape_files import ShapeFileConfig
+    from ltm3d.transforms.isolation import ChildLimits, run_isolated
+
+    config = ShapeFileConfig(frame=frame, num_points=points, earth_mover=emd, seed=seed)
+    limits = ChildLimits(timeout_s=timeout, memory_mb=memory)
+    call = partial(run_isolated, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
+    pairs, without_truth = pair_files(pred, truth)
+    with typer.progressbar(pairs, label="measuring", file=sys.stderr) as bar:
+        scored = [score(pair, config, call=call) for pair in bar]
+    report = to_report(scored, config, without_truth=without_truth, sets=sets)
+    typer.echo(to_text(report))
+    if out is not None:
+        out.write_text(json.dumps(report, indent=2) + "\n")
+        typer.echo(f"  report: {out}")

@@ -1,0 +1,203 @@
+"""One predicted shape file beside its true one (eval/v1): plain functions of files, for a child process to run.
+
+S surface points, P points that stand for a shape in its set, Q queries.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ltm3d.errors import AssetError, ConfigError
+from ltm3d.evaluation.set_figures import NUM_POINTS, set_points
+from ltm3d.geometry.cleaning import clean_mesh
+from ltm3d.geometry.loading import LoadLimits, load_mesh
+from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.normalize import HALF_EXTENT, normalize
+from ltm3d.geometry.point_cloud import PointCloud
+from ltm3d.geometry.point_files import is_point_cloud, load_points
+from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.metrics.earth_mover import earth_mover
+from ltm3d.metrics.surface import surface_metrics
+from ltm3d.metrics.volume import iou
+from ltm3d.tokenizers.shape import surface_of
+
+_MAX_COORDINATE = 1e15  # squares are summed in single precision
+_QUERIES, _BEYOND = 4, 5  # streams of random numbers, beside those of `set_figures`
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeFileConfig:
+    """How shape files are measured.
+
+    Attributes:
+        frame: `as_is` takes the coordinates of both files as they are; `normalize` brings each shape by itself into the
+            project's frame: centred, longest side in [-0.95, 0.95]; nothing is turned.
+        num_points: surface points of each mesh, and the most that are taken of a point cloud.
+        num_queries: uniform queries of the volume IoU.
+        thresholds: of the F-score, in units of the frame.
+        earth_mover: measure each pair by the exact earth mover's distance, too.
+    """
+
+    frame: Literal["as_is", "normalize"] = "as_is"
+    num_points: int = 100_000
+    num_queries: int = 50_000
+    thresholds: tuple[float, ...] = (0.01, 0.02, 0.05)
+    earth_mover: bool = False
+    limits: LoadLimits = field(default_factory=LoadLimits)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_points", "num_queries"):
+            if not 100 <= getattr(self, name) <= 10_000_000:
+                raise ConfigError(f"{name} is {getattr(self, name)}; use 100 to 10,000,000")
+
+
+@dataclass(frozen=True)
+class ReadShape:
+    """A file as read: the shape, its surface's points, and the points that stand for it in its set."""
+
+    shape: Mesh | PointCloud
+    surface: PointCloud
+    in_set: Float[np.ndarray, "P 3"]
+
+
+@dataclass(frozen=True)
+class TrueShape:
+    """A true shape as read, and what is inside it where it is a mesh.
+
+    Attributes:
+        centre, half_side: of the protocol's cube around it: [-1, 1]^3 where the shape is in the project's frame.
+        inside: which of the cube's queries lie inside; None where none does, or for a point cloud.
+    """
+
+    read: ReadShape
+    centre: Float[np.ndarray, "3"]
+    half_side: float
+    inside: Bool[np.ndarray, " Q"] | None
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """The figures of one prediction, and the points that stand for it in its set.
+
+    Attributes:
+        of_meshes: both are meshes; of a prediction that failed, the true shape is.
+    """
+
+    figures: dict[str, float]
+    in_set: Float[np.ndarray, "P 3"]
+    of_meshes: bool
+
+
+def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
+    """Read a true shape.
+
+    Raises:
+        AssetError: see `read_shape`.
+    """
+    read = read_shape(path, uid, config, predicted=False)
+    corners = _corners(read.shape)
+    low, high = corners.min(axis=0).astype(np.float64), corners.max(axis=0).astype(np.float64)
+    centre, half_side = (low + high) / 2, float((high - low).max()) / 2 / HALF_EXTENT
+    inside = None
+    if isinstance(read.shape, Mesh):
+        inside = _inside(read.shape, _queries(config), centre, half_side)
+    return TrueShape(read, centre, half_side, inside if inside is not None and inside.any() else None)
+
+
+def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
+    """Measure a predicted file: `chamfer_l1`, `f_score@…`; of two meshes also `normal_consistency` and `volume_iou`.
+
+    The volume IoU is left out where no query lies inside the true shape, as with an open sheet.
+
+    Raises:
+        AssetError: see `read_shape`.
+    """
+    read = read_shape(path, uid, config, predicted=True)
+    figures = surface_metrics(
+        read.surface.points,
+        true.read.surface.points,
+        thresholds=config.thresholds,
+        normals_a=read.surface.normals,
+        normals_b=true.read.surface.normals,
+    )
+    if isinstance(read.shape, Mesh) and true.inside is not None:
+        figures["volume_iou"] = _volume_iou(read.shape, true, true.inside, config)
+    if config.earth_mover:
+        figures["emd"] = earth_mover(read.in_set, true.read.in_set)
+    of_meshes = isinstance(read.shape, Mesh) and isinstance(true.read.shape, Mesh)
+    return MeasuredFile(figures, read.in_set, of_meshes)
+
+
+def measure_failure(true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
+    """Measure a prediction that is missing or cannot be read: a point at the centre of the true shape's bounding box.
+
+    In the project's frame that is the origin, as in `shape_figures`. It has no volume and no normals: both figures are
+    0 where the true shape has them.
+    """
+    centre = true.centre.astype(np.float32)[None]
+    figures = surface_metrics(centre, true.read.surface.points, thresholds=config.thresholds)
+    is_mesh = isinstance(true.read.shape, Mesh)
+    if is_mesh:
+        figures["normal_consistency"] = 0.0
+    if true.inside is not None:
+        figures["volume_iou"] = 0.0
+    in_set = np.repeat(centre, NUM_POINTS, axis=0)
+    if config.earth_mover:
+        figures["emd"] = earth_mover(in_set, true.read.in_set)
+    return MeasuredFile(figures, in_set, is_mesh)
+
+
+def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool) -> ReadShape:
+    """Read a mesh file, or a PLY file of points alone, and draw its points; the same seed draws the same.
+
+    Raises:
+        AssetError: see `load_mesh`, `load_points`, `clean_mesh` and `normalize`.
+    """
+    shape: Mesh | PointCloud
+    if path.suffix.lower() == ".ply" and path.is_file() and is_point_cloud(path):
+        shape = load_points(path, limits=config.limits)
+        if config.frame == "normalize":
+            shape = PointCloud(normalize(Mesh(shape.points, np.zeros((0, 3), np.int64)))[0].vertices)
+    else:
+        shape = clean_mesh(load_mesh(path, limits=config.limits))
+        if config.frame == "normalize":
+            shape, _ = normalize(shape)
+    largest = float(np.abs(_corners(shape)).max())
+    if largest > _MAX_COORDINATE:
+        raise AssetError("non_finite", f"coordinates up to {largest:g}; {_MAX_COORDINATE:g} can be measured")
+    rng = np.random.default_rng([config.seed, int(predicted)])  # for a mesh the points that `shape_figures` draws
+    surface = surface_of(shape, num_points=config.num_points, rng=rng)
+    if len(surface) > config.num_points:
+        surface = PointCloud(surface.points[rng.permutation(len(surface))[: config.num_points]])
+    return ReadShape(shape, surface, set_points(shape, predicted=predicted, uid=uid, seed=config.seed))
+
+
+def _corners(shape: Mesh | PointCloud) -> np.ndarray:
+    return shape.vertices if isinstance(shape, Mesh) else shape.points
+
+
+def _volume_iou(mesh: Mesh, true: TrueShape, true_inside: np.ndarray, config: ShapeFileConfig) -> float:
+    """Compare volumes over the true shape's cube; what a prediction has outside of it counts, too."""
+    queries = _queries(config)
+    inside = _inside(mesh, queries, true.centre, true.half_side)
+    corners = (mesh.vertices - true.centre) / true.half_side
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    if (np.abs(corners) <= 1).all():
+        return iou(inside, true_inside)
+    around = low + np.random.default_rng([config.seed, _BEYOND]).random(queries.shape) * (high - low)
+    is_beyond = _inside(mesh, around, true.centre, true.half_side) & (np.abs(around) > 1).any(axis=1)
+    return iou(inside, true_inside, beyond=float(is_beyond.sum() * np.prod((high - low) / 2)))
+
+
+def _queries(config: ShapeFileConfig) -> Float[np.ndarray, "Q 3"]:
+    return np.random.default_rng([config.seed, _QUERIES]).uniform(-1, 1, (config.num_queries, 3))
+
+
+def _inside(mesh: Mesh, queries: np.ndarray, centre: np.ndarray, half_side: float) -> Bool[np.ndarray, " Q"]:
+    """Say which queries of the cube [-1, 1]^3 lie inside a mesh of the files' frame."""
+    in_cube = Mesh(((mesh.vertices - centre) / half_side).astype(np.float32), mesh.faces)
+    return np.asarray(SignedDistance(in_cube)(queries.astype(np.float32)) < 0)
