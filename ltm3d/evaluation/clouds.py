@@ -2,12 +2,11 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from ltm3d.geometry.point_cloud import PointCloud
+from ltm3d.metrics.earth_mover import earth_mover
 
-# P points
+# S points of the true surface
 
 NUM_POINTS = 2048
 
@@ -24,15 +23,8 @@ def cloud_figures(
     points = np.zeros((NUM_POINTS, 3), np.float32) if cloud is None else cloud.points
     count = min(NUM_POINTS, len(points), len(surface))
     return {
-        "emd": earth_movers_distance(
+        "emd": earth_mover(
             points[rng.choice(len(points), count, replace=False)],
             surface[rng.choice(len(surface), count, replace=False)],
         )
     }
-
-
-def earth_movers_distance(first: Float[np.ndarray, "P 3"], second: Float[np.ndarray, "P 3"]) -> float:
-    """Return the mean distance of the best assignment, exact."""
-    cost = cdist(first, second)
-    rows, columns = linear_sum_assignment(cost)
-    return float(cost[rows, columns].mean())

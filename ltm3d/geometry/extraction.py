@@ -95,7 +95,7 @@ def refine_field(field: FieldFunction, *, resolution: int, coarse_resolution: in
         coarse_corners, coarse_values = _doubled(corners, size), values
         cells = (2 * cells[:, None] + _STEPS.astype(np.int32)).reshape(-1, 3)
         size *= 2
-        corners = np.unique(_numbers((cells[:, None] + _STEPS).reshape(-1, 3), size)) if len(cells) else corners[:0]
+        corners = np.unique(_numbers(cells, size)[:, None] + _offsets(size))
         values = np.empty(len(corners), np.float32)
         known, place = _look_up(corners, coarse_corners)
         values[known] = coarse_values[place[known]]
@@ -117,11 +117,11 @@ def _near_surface(cells: np.ndarray, corners: np.ndarray, values: np.ndarray, si
     """Keep the cells that may hold the surface."""
     if not len(cells):
         return cells
-    side = 2 / size
+    side, first = 2 / size, _numbers(cells, size)
     total, num_inside = np.zeros(len(cells), np.float32), np.zeros(len(cells), np.int8)
     least, rise = np.full(len(cells), np.inf, np.float32), np.zeros((len(cells), 3), np.float32)
-    for step in _STEPS:
-        at = values[np.searchsorted(corners, _numbers(cells + step, size))]
+    for step, offset in zip(_STEPS, _offsets(size), strict=True):
+        at = values[np.searchsorted(corners, first + offset)]
         total += np.abs(at)
         num_inside += at < 0
         np.minimum(least, np.abs(at), out=least)
@@ -143,6 +143,11 @@ def _ask(field: FieldFunction, corners: np.ndarray, size: int) -> Float[np.ndarr
 def _numbers(places: np.ndarray, size: int) -> Int[np.ndarray, " K"]:
     x, y, z = places.astype(np.int64).T
     return (x * (size + 1) + y) * (size + 1) + z
+
+
+def _offsets(size: int) -> Int[np.ndarray, "8"]:
+    """Return what the running numbers of a cell's corners have more than that of its lower one."""
+    return _numbers(_STEPS, size)
 
 
 def _doubled(corners: np.ndarray, size: int) -> Int[np.ndarray, " K"]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shapes import box, sphere
 
-from ltm3d.evaluation.clouds import cloud_figures, earth_movers_distance
+from ltm3d.evaluation.clouds import cloud_figures
 from ltm3d.evaluation.faces import face_figures
 from ltm3d.evaluation.splats import picture_figures, true_pictures
 from ltm3d.geometry.mesh import Mesh
@@ -17,7 +17,8 @@ from ltm3d.splatting.record import from_parameters
 
 def test_a_shifted_cloud_is_as_far_as_it_is_shifted() -> None:
     points = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
-    assert earth_movers_distance(points, points[::-1] + np.float32([0.01, 0, 0])) == pytest.approx(0.01, abs=1e-5)
+    shifted = PointCloud(points[::-1] + np.float32([0.01, 0, 0]))
+    assert cloud_figures(shifted, points, rng=np.random.default_rng(0))["emd"] == pytest.approx(0.01, abs=1e-5)
     rng = np.random.default_rng(0)
     surface = sphere(0.5).vertices
     assert cloud_figures(None, surface, rng=rng)["emd"] == pytest.approx(0.5, abs=1e-3)
