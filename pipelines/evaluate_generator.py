@@ -19,6 +19,7 @@ from ltm3d.evaluation.set_figures import measure_sets
 from ltm3d.evaluation.table import Scores, to_document, to_text
 from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.shape_models import check_trained_on
+from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.serving.gallery import GalleryItem, write_gallery
 from ltm3d.serving.viewer import view_html
@@ -86,7 +87,9 @@ def main(representation: str) -> None:
             folder, items, title=f"LTM3D · {representation} · {stage.params.recipe}", summary_rows=summary
         )
         shapes = [
-            (f"{item.uid}-{item.prompt_kind}", item.samples[0]) for item in items[:8] if item.samples[0] is not None
+            (f"{item.uid}-{item.prompt_kind}", item.samples[0])
+            for item in items[:8]
+            if item.samples and item.samples[0] is not None
         ]
         if shapes:
             for path in write_shapes(stage.state_dir / "shapes", shapes, page=view_html(shapes)):
@@ -137,7 +140,7 @@ def gallery_items(evaluator: Evaluator, scores: Sequence[Scores], *, view: int) 
                     prompt_kind=prompt,
                     prompt_image=None if prompt == "text" else np.array(views.get("images", index)[view]),
                     truth=truths[index],
-                    samples=[mesh for mesh, _ in evaluator.data.samples[uid, prompt]],
+                    samples=[shape for shape, _ in evaluator.data.samples[uid, prompt] if isinstance(shape, Mesh)],
                     figures=generated[prompt][uid],
                 )
             )

@@ -31,8 +31,10 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
-from ltm3d.tokenizers.shape import Shape
+from ltm3d.tokenizers.shape import Shape, from_arrays
 from ltm3d.tokenizers.tokenizer import Tokenizer
+
+Samples = dict[tuple[str, str], list[tuple[Shape, np.ndarray]]]  # (uid, prompt) → shapes with their tokens
 
 
 @dataclass
@@ -44,7 +46,7 @@ class GenerationData:
     entries: list[IndexEntry]
     config: EvaluationConfig
     seed: int
-    samples: dict[tuple[str, str], list[tuple[Mesh, np.ndarray]]] = field(init=False)
+    samples: Samples = field(init=False)
     counts: dict[tuple[str, str], int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,15 +71,15 @@ class GenerationData:
 
 def _read_samples(
     shards: Sequence[Shard],
-) -> tuple[dict[tuple[str, str], list[tuple[Mesh, np.ndarray]]], dict[tuple[str, str], int]]:
+) -> tuple[Samples, dict[tuple[str, str], int]]:
     """Group samples and count failures by (uid, prompt)."""
-    samples: dict[tuple[str, str], list[tuple[Mesh, np.ndarray]]] = {}
+    samples: Samples = {}
     failures: dict[tuple[str, str], int] = {}
     for shard in shards:
         for index, record in enumerate(shard.records):
             key = (record["uid"], record["prompt"])
-            mesh = Mesh(vertices=np.array(shard["vertices"][index]), faces=np.array(shard["faces"][index]))
-            samples.setdefault(key, []).append((mesh, np.array(shard["tokens"][index])))
+            shape = from_arrays({name: shard[name][index] for name in shard.fields})
+            samples.setdefault(key, []).append((shape, np.array(shard["tokens"][index])))
             failures.setdefault(key, 0)
         for reject in shard.rejects:
             uid, prompt, _ = reject.uid.rsplit("-", 2)
@@ -156,8 +158,8 @@ class Evaluator:
             for entry, own in zip(self.entries, candidates, strict=True):
                 key = (entry.uid, prompt)
                 own += [
-                    Candidate("generated", prompt, mesh, torch.from_numpy(tokens))
-                    for mesh, tokens in self.data.samples[key]
+                    Candidate("generated", prompt, shape, torch.from_numpy(tokens))
+                    for shape, tokens in self.data.samples[key]
                 ]
                 own += [Candidate("generated", prompt)] * self.data.counts[key]
             if not self.data.config.baselines:
