@@ -189,7 +189,7 @@ def copy_assets(
         for field in fields
     }
     key = key_of([shard.digest for shard in assets.shards], {name: [p.start, p.stop] for name, p in parts.items()})
-    records: list[dict[str, str]] = [{} for _ in uids]
+    records = [assets.record(index) for index in range(len(uids))]
     write_shard(output / SHARD, fields=fields, arrays=arrays, uids=uids, records=records, rejects=[], key=key)
 
 

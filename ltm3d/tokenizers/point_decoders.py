@@ -42,7 +42,7 @@ class FlowPoints(nn.Module):
     def velocity(
         self,
         x_t: Float[Tensor, "B P 9"],
-        t: Float[Tensor, "B P"],
+        t: Float[Tensor, "B #P"],
         states: Float[Tensor, "B L H"],
         anchors: Float[Tensor, "L 3"],
     ) -> Float[Tensor, "B P 9"]:

@@ -9,9 +9,11 @@ import numpy as np
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d import schema
+from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.plan import shard_name
 from ltm3d.shards.write import write_shard
+from ltm3d.transforms.encode_tokens import HASH_FIELD
 from pipelines.compose import compose, write_params
 
 NUM_SHARDS, NUM_VIEWS, NUM_WORDS = 2, 3, 9  # the texts have 6 words at most, the rest is padding
@@ -30,15 +32,16 @@ def make_tiny_latents(root: Path, *, num_assets: int = 40) -> Path:
     rng = np.random.default_rng(0)
     uids = [f"asset{index:03d}" for index in range(num_assets)]
     groups = {f"shard-{n:05d}": [u for u in uids if shard_name(u, NUM_SHARDS).endswith(str(n))] for n in range(2)}
-    for name, group in groups.items():
-        _write(data / "tokens" / "sdf" / name, schema.TOKENS, group, [_tokens(rng) for _ in group])
-        _write(data / "conditions" / name, schema.CONDITIONS, group, [_conditions(rng) for _ in group])
-    (data / "meshes").mkdir()
-    write_index(data / "meshes", [_entry(uid, SPLITS[index % 10]) for index, uid in enumerate(uids)])
     with tempfile.TemporaryDirectory() as temporary:
         bundle = make_tiny_bundle(Path(temporary) / "bundle")
         for part in ("tokenizer", "reconstructor"):
             shutil.copytree(bundle / part, data / "models" / part / "sdf")
+    whose = {HASH_FIELD: weights_hash(data / "models" / "tokenizer" / "sdf")}
+    for name, group in groups.items():
+        _write(data / "tokens" / "sdf" / name, schema.TOKENS, group, [_tokens(rng) for _ in group], whose)
+        _write(data / "conditions" / name, schema.CONDITIONS, group, [_conditions(rng) for _ in group], {})
+    (data / "meshes").mkdir()
+    write_index(data / "meshes", [_entry(uid, SPLITS[index % 10]) for index, uid in enumerate(uids)])
     write_params(compose("smoke", OVERRIDES), root / "params.yaml")
     return root
 
@@ -76,8 +79,11 @@ def _entry(uid: str, split: str) -> IndexEntry:
 
 
 def _write(
-    folder: Path, fields: Sequence[schema.Field], uids: Sequence[str], rows: Sequence[dict[str, np.ndarray]]
+    folder: Path,
+    fields: Sequence[schema.Field],
+    uids: Sequence[str],
+    rows: Sequence[dict[str, np.ndarray]],
+    record: dict[str, str],
 ) -> None:
     arrays = {field.name: [row[field.name] for row in rows] for field in fields}
-    records: list[dict[str, str]] = [{} for _ in uids]
-    write_shard(folder, fields=fields, arrays=arrays, uids=uids, records=records, rejects=[], key="tiny")
+    write_shard(folder, fields=fields, arrays=arrays, uids=uids, records=[record] * len(uids), rejects=[], key="tiny")
