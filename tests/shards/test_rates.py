@@ -71,7 +71,7 @@ def test_cpu_seconds_count_children_that_live_and_children_that_are_gone():
         alive = cpu_seconds() - before
         assert alive >= gone + 0.25
         child.communicate("\n")
-    assert cpu_seconds() - before >= alive  # its time is not counted twice, nor lost
+    assert cpu_seconds() - before >= alive - 1e-6  # its time is not lost; ticks of 0.01 s as floats
     started, own = cpu_seconds(), time.process_time()
     while time.process_time() < own + 0.1:
         pass
