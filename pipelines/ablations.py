@@ -88,6 +88,7 @@ def run(item: Item) -> None:
         Ltm3dError: DVC or a stage failed; what it said stands above.
     """
     raw = settings_of(item)
+    num_steps = raw["generator"][REPRESENTATION]["training"]["num_steps"]
     write_params(raw)
     label = f"ablation-{item[0].replace('_', '-')}-{item[1]}"
     start = time.monotonic()
@@ -101,7 +102,7 @@ def run(item: Item) -> None:
         "seed": item[1],
         "identity": identity(raw),
         "git_commit": git_commit(),
-        "cost": {"seconds": round(time.monotonic() - start), **training_cost()},
+        "cost": {"seconds": round(time.monotonic() - start), "num_steps": num_steps},
         "by_asset": {
             key: {FIGURE: {uid: round(figures[FIGURE], 5) for uid, figures in assets.items()}}
             for key, assets in by_asset.items()
@@ -110,12 +111,6 @@ def run(item: Item) -> None:
     path = result_file(item)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, sort_keys=True) + "\n")
-
-
-def training_cost() -> dict[str, float]:
-    """Read the samples seen, and the seconds they took, off the curve of the generator's training."""
-    rows = json.loads(Path(f"data/plots/train_generator_{REPRESENTATION}.json").read_text())
-    return {"num_steps": rows[-1]["step"]}
 
 
 def read_runs() -> list[AblationRun]:

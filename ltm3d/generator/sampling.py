@@ -6,7 +6,6 @@ At step i the known tokens enter the masked auto-encoder as (1 - α_i) x̂ + α_
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -45,7 +44,7 @@ class SamplingConfig:
     """
 
     num_steps: int = 16
-    schedule: str = "cosine"
+    schedule: Schedule = "cosine"
     guidance_scale: float = 2.0
     text_guidance_scale: float | None = None
     guidance_schedule: str = "linear"
@@ -53,7 +52,7 @@ class SamplingConfig:
     alpha_schedule: str = "power"
     alpha_power: float = 1.0
     alpha: float = 0.5
-    order: str = "random"
+    order: Order = "random"
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -120,12 +119,12 @@ def sample_tokens(
         )
     num_tokens, token_dim = generator.shape.num_tokens, generator.shape.token_dim
     random, num_samples = _random_of(condition, seeds)
-    rank = draw_orders(random, num_tokens, cast(Order, config.order)).argsort(dim=1)  # [B L], when each is generated
+    rank = draw_orders(random, num_tokens, config.order).argsort(dim=1)  # [B L], when each is generated
     noise = random.normal(num_tokens, token_dim)
     prefix = _encode_branches(generator, condition, config, num_samples)
     tokens = torch.zeros_like(noise)
     guess = tokens if reconstructed is None else reconstructed.repeat_interleave(num_samples, dim=0)
-    schedule = known_after_steps(num_tokens, config.num_steps, cast(Schedule, config.schedule))
+    schedule = known_after_steps(num_tokens, config.num_steps, config.schedule)
     num_known = 0
     for step, num_known_after in enumerate(schedule):
         masked = rank >= num_known

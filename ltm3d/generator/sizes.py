@@ -5,13 +5,13 @@ A multiplication and an addition count as two. Operations are counted by torch o
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ltm3d.generator.masking import Schedule, known_after_steps
+from ltm3d.generator.masking import known_after_steps
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import NUM_ABSENT, Condition
 from ltm3d.generator.sampling import SamplingConfig
@@ -60,7 +60,7 @@ def measure_size(
     branches = sampling.num_branches
     sampled, num_known = branches * prefix, 0
     calls = _calls_per_token(config)
-    for after in known_after_steps(shape.num_tokens, sampling.num_steps, cast(Schedule, sampling.schedule)):
+    for after in known_after_steps(shape.num_tokens, sampling.num_steps, sampling.schedule):
         sampled += branches * _transformer_flops(model, num_prefix, num_known, after - num_known)
         sampled += calls * _denoiser_flops(model, branches * (after - num_known), num_times=1)
         num_known = after
