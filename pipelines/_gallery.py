@@ -28,14 +28,14 @@ def write_page(
     """Write data/gallery/NAME, and log the page that is one file to MLflow, whose frame shows no folder.
 
     Args:
-        rows: of the table: `prompt`, `method` and summaries; of the figures only those of `COLUMNS` are shown.
+        rows: of the table: `prompt` or `grid`, `method`, summaries; of the figures only those of `COLUMNS` are shown.
         trained: what was trained → the file of its curve in data/plots.
     """
     folder = stage.data / "gallery" / name
     if folder.is_dir():
         shutil.rmtree(folder)  # our own output; DVC removes it too, a hand-started run does not
     names = [f"{column}{end}" for column in COLUMNS for end in ("", "_low", "_high")]
-    summary = [{key: row[key] for key in ("prompt", "method", *names) if key in row} for row in rows]
+    summary = [{key: row[key] for key in ("prompt", "grid", "method", *names) if key in row} for row in rows]
     curves = {label: read_curve(stage.data / "plots" / f"{file}.json") for label, file in trained.items()}
     plots = GalleryPlots(summary=summary, curves=curves)
     page = write_gallery(folder, items, words=words, plots=plots, processes=processes)

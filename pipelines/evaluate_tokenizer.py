@@ -75,7 +75,7 @@ def show(
     decode = DecodeConfig(num_points=config.num_cloud_points, seed=stage.seed)
     shown = [asset for asset in assets if asset.uid in wanted]
     items = reconstructed_items(tokenizer, shown, chosen, scores, decode=decode)
-    rows = [{"prompt": row.prompt, "method": row.method, **row.summary(seed=stage.seed)} for row in scores]
+    rows = [{"grid": row.prompt, "method": row.method, **row.summary(seed=stage.seed)} for row in scores]
     words = GalleryWords(
         title=f"LTM3D · {representation} tokenizer · {stage.params.recipe}",
         subtitle=f"{len(items)} of {len(assets)} test assets, worst first",

@@ -16,7 +16,7 @@ from ltm3d.tokenizers.shape import Shape
 
 INT16_MAX, INT8_MAX = 32767, 127
 LOG_SCALE_STEPS = 1000  # steps of a Gaussian's logarithmic size, a unit
-DISC_SHARE = 0.85  # of the distance to a neighbour: the radius of a point that is drawn
+DISC_SHARE = 0.72  # of the distance to a neighbour: the radius of a point that is drawn
 _NEIGHBOUR = 4  # the one that counts
 
 

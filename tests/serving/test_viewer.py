@@ -14,6 +14,7 @@ from ltm3d.serving.viewer import script_json, three_script, view_html
 from ltm3d.splatting.record import Gaussians
 
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
+COUNT = 3000  # of points, and of splats
 
 
 def test_the_script_is_three_js_from_the_installed_package() -> None:
@@ -68,22 +69,22 @@ def test_the_page_spins_every_shape_in_a_browser(tmp_path: Path) -> None:
 def test_points_and_splats_look_like_the_mesh_they_stand_for(tmp_path: Path) -> None:
     color = (60, 110, 210)
     mesh = torus()
-    samples = sample_surface(mesh, 8000, np.random.default_rng(0))
-    cloud = PointCloud(samples.points, samples.normals, np.full((8000, 3), color, np.uint8))
-    flat = np.log([0.02, 0.02, 0.001])  # discs in the surface: their own third axis is its normal
+    samples = sample_surface(mesh, COUNT, np.random.default_rng(0))
+    cloud = PointCloud(samples.points, samples.normals, np.full((COUNT, 3), color, np.uint8))
+    flat = np.log([0.03, 0.03, 0.001])  # discs in the surface: their own third axis is its normal
     up = np.array([0.0, 0.0, 1.0])
     quats = np.concatenate([1 + samples.normals[:, 2:], np.cross(up, samples.normals)], axis=1)
     splats = Gaussians(
         means=samples.points,
-        log_scales=np.tile(flat, (8000, 1)),
+        log_scales=np.tile(flat, (COUNT, 1)),
         quats=quats,
-        opacity_logits=np.full(8000, 3.0),
-        colors=np.tile(np.array(color) / 255, (8000, 1)),
+        opacity_logits=np.full(COUNT, 3.0),
+        colors=np.tile(np.array(color) / 255, (COUNT, 1)),
     )
     path = tmp_path / "view.html"
     painted = Mesh(mesh.vertices, mesh.faces, np.full((len(mesh.vertices), 3), color, np.uint8))
     path.write_text(view_html([("mesh", painted), ("points", cloud), ("splats", splats)]))
-    with browser.open_browser(900, 340) as page:
+    with browser.open_browser(480, 180) as page:
         page.open(path.as_uri())
         page.press(" ", 32)  # stands still
         page.wait("Number(document.getElementById('canvas').dataset.frames) > 3")
@@ -93,11 +94,11 @@ def test_points_and_splats_look_like_the_mesh_they_stand_for(tmp_path: Path) -> 
         page.wait(f"Number(document.getElementById('canvas').dataset.frames) > {frames + 2}")
         turned = page.picture().astype(int)
         assert page.console == []
-    panes = [first[42:320, 296 * i + 20 : 296 * i + 288] for i in range(3)]
+    panes = [first[14:166, 156 * i + 14 : 156 * i + 154] for i in range(3)]
     seen = [pane.min(axis=-1) < 150 for pane in panes]
-    assert seen[0].sum() > 5000
-    for other, least in ((1, 0.8), (2, 0.92)):  # a disc stands over the edge by a tenth of the ring's thickness
+    assert seen[0].sum() > 2000
+    for other, least in ((1, 0.75), (2, 0.9)):  # a disc stands over the edge by a tenth of the ring
         assert (seen[0] & seen[other]).sum() > least * (seen[0] | seen[other]).sum(), "the same outline"
     both = seen[0] & seen[1]
     assert np.abs(panes[0][both] - panes[1][both]).mean() < 14, "points are lit like the surface"
-    assert (first != turned).any(-1).sum() > 2000, "an arrow key turns them"
+    assert (first != turned).any(-1).sum() > 600, "an arrow key turns them"

@@ -26,14 +26,16 @@
       result.samples.forEach((name, i) => {
         const seed = result.samples.length > 1 ? `, seed ${i}` : "";
         const version = data.versions[result.version];
-        shapes.push({ name, magnify: item.magnify, drawn: result.drawn, isMade: true, version: result.version, label: `${version ? version + ": " : ""}${made}${seed}` });
+        shapes.push({
+          name, magnify: item.magnify, drawn: result.drawn, isMade: true, version: result.version,
+          label: `${version ? version + ": " : ""}${made}${seed}`, caption: `${made}${seed}`,
+        });
       });
     return shapes;
   }
 
   function figureList(result, first) {
     const list = make("dl", "figures");
-    if (data.versions[result.version]) list.append(make("em", "version", data.versions[result.version]));
     for (const [name, value] of Object.entries(result.figures)) {
       const entry = make("div", "", make("dt", "", words(name)), make("dd", "", readable(value)));
       const base = first.figures[name];
@@ -47,14 +49,19 @@
   function card(item) {
     const shapes = shapesOf(item);
     const open = () => enlarge(shapes.filter((shape) => shape.name), item.caption || item.category);
-    const tile = (shape) => make("figure", shape.isMade ? "made" : "", shapeTile(shape, open), make("figcaption", "", shape.label));
+    const tile = (shape) => make("figure", shape.isMade ? "made" : "", shapeTile(shape, open), make("figcaption", "", shape.caption || shape.label));
     const article = make("article", "item");
     const title = make("header", "", make("h2", "", item.category || item.uid));
     title.append(make("span", "", item.prompt_text ? "" : item.caption), make("code", "", item.uid));
     article.append(title);
     const given = [...promptTile(item), tile(shapes[0])];
     if (data.versions.length > 1) {
-      const columns = item.results.map((result) => make("section", "side", make("div", "row", ...shapes.filter((shape) => shape.version === result.version).map(tile)), figureList(result, item.results[0])));
+      const most = Math.max(...item.results.map((result) => result.samples.length));
+      const columns = item.results.map((result) => {
+        const row = make("div", "row", ...shapes.filter((shape) => shape.version === result.version).map(tile));
+        row.style.gridTemplateColumns = `repeat(${most}, minmax(0, 1fr))`;
+        return make("section", "side", make("em", "version", data.versions[result.version]), row, figureList(result, item.results[0]));
+      });
       article.append(make("div", "sides-by", make("div", "row given", ...given), ...columns));
     } else {
       article.append(make("div", "row", ...given, ...shapes.slice(1).map(tile)), ...item.results.map((result) => figureList(result, result)));
@@ -155,7 +162,9 @@
     page.append(...section("Plots", "plots", ltm3d.page.plots(data.summary, data.curves), true));
     page.append(...section("Generation, step by step", "processes", ltm3d.page.processes(), true));
     const cards = data.items.map(card);
-    page.append(make("div", "tools", chips(cards), make("div", "right", ...ordering(cards), turnButton())), make("div", "items", ...cards));
+    page.append(make("div", "tools", chips(cards), make("div", "right", ...ordering(cards), turnButton())));
+    const most = Math.max(0, ...data.items.map((item) => item.results.reduce((sum, result) => sum + result.samples.length, 1) + (item.prompt_kind === "none" ? 0 : 1)));
+    page.append(make("div", most > 3 ? "items" : "items few", ...cards));
   }
 
   function showBlind(count) {

@@ -36,13 +36,13 @@
   }
 
   function label(row) {
-    return [row.version, row.prompt === "none" ? "" : row.prompt, words(row.method || "")].filter(Boolean).join(" · ");
+    return [row.version, row.prompt === "none" ? "" : row.prompt, row.grid, words(row.method || "")].filter(Boolean).join(" · ");
   }
 
   function barChart(figure, rows) {
     const longest = Math.max(1e-12, ...rows.map((row) => Math.max(row[figure], row[`${figure}_high`] || 0)));
     const lower = ltm3d.page.data.lower_is_better.some((start) => figure.startsWith(start));
-    const list = make("div", "bars");
+    const list = make("div", rows.some((row) => row.version) ? "bars long" : "bars");
     for (const row of rows) {
       const [value, low, high] = [row[figure], row[`${figure}_low`], row[`${figure}_high`]];
       const bar = make("span", "bar", make("i", ""), make("b", ""));

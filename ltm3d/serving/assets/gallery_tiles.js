@@ -75,9 +75,8 @@
     }
     const canvas = make("canvas", "");
     tile.append(canvas);
-    live.set(tile, { canvas, object, magnify: tile.shape.magnify });
+    live.set(tile, { canvas, object, magnify: tile.shape.magnify, onFirst: () => tile.classList.add("live") });
     table.add(live.get(tile));
-    tile.classList.add("live");
   }
 
   function rest(tile) {

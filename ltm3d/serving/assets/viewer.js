@@ -145,7 +145,7 @@
   function createTurntable() {
     const canvas = document.createElement("canvas"), drawer = createDrawer(canvas);
     drawer.renderer.setScissorTest(true);
-    let tiles = [], request = 0, last = 0, yaw = START.yaw, moves = true;
+    let tiles = [], left = 0, request = 0, last = 0, yaw = START.yaw; // `left`: tiles that this turn is still to show
 
     function drawTile(tile) {
       const box = tile.canvas.getBoundingClientRect(), ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -159,31 +159,40 @@
       plain.clearRect(0, 0, width, height);
       plain.drawImage(canvas, 0, canvas.height - height, width, height, 0, 0, width, height);
       tile.canvas.dataset.frames = Number(tile.canvas.dataset.frames || 0) + 1;
+      if (tile.onFirst) tile.onFirst();
+      tile.onFirst = null;
     }
 
+    // The shapes turn on together, once each of them has been drawn: however long that takes, they look the same way.
     function draw(now) {
       request = requestAnimationFrame(draw);
-      if (moves) yaw += SPIN * Math.min(0.1, (now - last) / 1000);
-      last = now;
+      if (left <= 0) {
+        yaw += SPIN * Math.min(0.25, (now - last) / 1000);
+        last = now;
+        left = tiles.length;
+      }
       drawer.look(yaw, START.pitch, 1);
       const start = performance.now();
-      let done = 0;
-      do drawTile(tiles[done++]);
-      while (done < tiles.length && performance.now() - start < PATIENCE_MS);
-      tiles = tiles.slice(done).concat(tiles.slice(0, done));
+      do {
+        const tile = tiles.shift();
+        tiles.push(tile);
+        drawTile(tile);
+      } while (--left > 0 && performance.now() - start < PATIENCE_MS);
     }
 
     function go() {
       if (!request && tiles.length) {
-        last = performance.now();
+        [last, left] = [performance.now(), 1]; // the first frame is as the still pictures
         request = requestAnimationFrame(draw);
       }
     }
 
-    // A tile is {canvas, object, magnify}; it owns the object until `remove`.
+    // A tile is {canvas, object, magnify, onFirst}; the object is the turntable's until `remove`. `onFirst` is called
+    // when the tile has been drawn once.
     function add(tile) {
-      if (!tiles.length) yaw = START.yaw; // as on the still pictures
-      tiles.push(tile);
+      if (!tiles.length) yaw = START.yaw;
+      tiles.unshift(tile);
+      left++;
       go();
     }
 
