@@ -30,6 +30,13 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
 };
 """
 
+NO_WEBGL = """
+const getContext = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  return kind.includes("webgl") ? null : getContext.call(this, kind, ...rest);
+};
+"""
+
 
 def write(folder: Path) -> Path:
     return write_gallery(
@@ -211,10 +218,36 @@ def test_filters_order_and_slider_by_keyboard_alone(page_path: Path) -> None:
         tab_to("button.tile")
         page.press("Enter", 13, "\r")
         page.wait("document.querySelector('dialog[open] canvas')?.dataset.frames > 2")
+        canvas = "document.querySelector('dialog canvas')"
+        page.press(" ", 32)  # stands still
+        frames = page.evaluate(f"Number({canvas}.dataset.frames)")
+        page.wait(f"{canvas}.dataset.frames > {frames + 2}")
+        first = page.picture()
+        page.wait(f"{canvas}.dataset.frames > {frames + 5}")
+        assert (first == page.picture()).all(), "the space bar stops it"
         page.press("ArrowRight", 39)
+        page.wait(f"{canvas}.dataset.frames > {frames + 9}")
+        assert (first != page.picture()).any(-1).sum() > 300, "an arrow key turns it"
         page.press("Escape", 27)
         page.wait("!document.querySelector('dialog[open]')")
         assert page.console == []
+
+
+@needs_browser
+@pytest.mark.slow
+def test_without_webgl_the_strips_of_pictures_turn(page_path: Path) -> None:
+    with browser.open_browser(1100, 900) as page:
+        page.send("Page.addScriptToEvaluateOnNewDocument", source=NO_WEBGL)
+        page.open(page_path.as_uri())
+        page.center(TILE)
+        page.wait(f"document.querySelector('{TILE}.turning')")
+        shown = f"document.querySelector('{TILE} .sprite')"
+        assert page.evaluate(f"getComputedStyle({shown}).visibility") == "visible"
+        name = "getComputedStyle(document.querySelector('.item .turning img')).animationName"
+        assert page.evaluate(name) == "turn"
+        page.click(TILE)
+        page.wait("document.querySelector('dialog[open] .sprite img')?.naturalWidth > 0")
+        assert all("WebGL" in line for line in page.console), "three.js says so, nothing else does"
 
 
 @needs_browser

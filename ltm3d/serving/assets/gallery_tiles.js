@@ -146,7 +146,10 @@
   let large = null;
   dialog.querySelector("button").onclick = () => dialog.close();
   dialog.onclick = (event) => event.target === dialog && dialog.close();
-  dialog.addEventListener("close", () => large && large.stop());
+  dialog.addEventListener("close", () => {
+    if (large) large.stop();
+    if (table) table.pause(false);
+  });
   dialog.addEventListener("keydown", (event) => large && large.press(event));
 
   function largeStage() {
@@ -163,6 +166,8 @@
     panes.replaceChildren();
     dialog.querySelector("p").textContent = words;
     dialog.showModal();
+    panes.focus({ preventScroll: true });
+    if (table) table.pause(true);
     const stage = largeStage();
     const columns = shapes.length > 3 ? Math.ceil(shapes.length / Math.ceil(shapes.length / 4)) : shapes.length;
     panes.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;

@@ -146,6 +146,7 @@
     const canvas = document.createElement("canvas"), drawer = createDrawer(canvas);
     drawer.renderer.setScissorTest(true);
     let tiles = [], left = 0, request = 0, last = 0, yaw = START.yaw; // `left`: tiles that this turn is still to show
+    let paused = false;
 
     function drawTile(tile) {
       const box = tile.canvas.getBoundingClientRect(), ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -181,7 +182,7 @@
     }
 
     function go() {
-      if (!request && tiles.length) {
+      if (!request && tiles.length && !paused) {
         [last, left] = [performance.now(), 1]; // the first frame is as the still pictures
         request = requestAnimationFrame(draw);
       }
@@ -200,13 +201,22 @@
       if (!tiles.includes(tile)) return;
       tiles = tiles.filter((other) => other !== tile);
       release(tile.object);
-      if (!tiles.length) {
-        cancelAnimationFrame(request);
-        request = 0;
-      }
+      if (!tiles.length) halt();
     }
 
-    return { add, remove };
+    function halt() {
+      cancelAnimationFrame(request);
+      request = 0;
+    }
+
+    // While something else is looked at.
+    function pause(on) {
+      paused = on;
+      if (on) halt();
+      else go();
+    }
+
+    return { add, remove, pause };
   }
 
   Object.assign(ltm3d, { createStage, createTurntable });
