@@ -4,9 +4,10 @@ from html import escape
 from string import Template
 from typing import Any
 
-from ltm3d.geometry.mesh import Mesh
+from ltm3d.serving.packing import pack_shape
+from ltm3d.serving.pictures import magnification
 from ltm3d.serving.requests import RequestLimits
-from ltm3d.serving.viewer import ASSETS, magnification, pack_mesh, script_json, three_script, viewer_script
+from ltm3d.serving.viewer import ASSETS, script_json, three_script, viewer_script
 from ltm3d.tokenizers.shape import Shape
 
 CONTENT_POLICY = (
@@ -36,8 +37,6 @@ def demo_page(*, model: str, limits: RequestLimits) -> str:
     )
 
 
-def view_of(shape: Shape) -> dict[str, Any] | None:
-    """Return a shape as the page's viewer takes it, with its magnification; None of what it does not draw."""
-    if not isinstance(shape, Mesh):
-        return None
-    return {"shape": pack_mesh(shape), "magnify": magnification([shape])}
+def view_of(shape: Shape) -> dict[str, Any]:
+    """Return a shape as the page's viewer takes it, with its magnification."""
+    return {"shape": pack_shape(shape), "magnify": magnification([shape])}

@@ -17,4 +17,4 @@ def test_the_page_fetches_nothing_and_shows_the_limits() -> None:
 
 def test_a_view_holds_the_shape_and_how_near_one_may_come() -> None:
     view = view_of(torus())
-    assert view is not None and 0.2 <= view["magnify"] <= 4 and view["shape"]["positions"]
+    assert 0.2 <= view["magnify"] <= 4 and view["shape"]["kind"] == "mesh"
