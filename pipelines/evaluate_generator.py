@@ -2,12 +2,8 @@
 
 import hashlib
 import json
-import shutil
-from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from ltm3d.evaluation.attribute_reader import AttributeReader
@@ -16,19 +12,20 @@ from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
 from ltm3d.evaluation.set_figures import measure_sets
-from ltm3d.evaluation.table import Scores, to_document, to_text
+from ltm3d.evaluation.table import to_document, to_text
 from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.shape_models import check_trained_on
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import CONFIG_FILE
-from ltm3d.serving.gallery import GalleryItem, write_gallery
+from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.viewer import view_html
-from ltm3d.shards.index import IndexEntry
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
 from pipelines._evaluation import log_document
+from pipelines._gallery import choose, write_page
+from pipelines._generated import generated_items, generated_processes
 from pipelines._planning import available, with_captions
 from pipelines._training import write_rows
 
@@ -37,25 +34,25 @@ COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
 
 def main(representation: str) -> None:
     """Print the table of methods, write it for DVC and MLflow, and make the gallery."""
-    with _stage.stage("evaluate_generator", representation=representation, minutes="3 minutes", disk="40 MB") as stage:
+    with _stage.stage("evaluate_generator", representation=representation, minutes="3 minutes", disk="60 MB") as stage:
         config = stage.params.get("evaluation", EvaluationConfig)
-        view = stage.params.get(f"sampling.{representation}", SampleShapesConfig).view
-        folders = (f"targets/{representation}", f"tokens/{representation}", "conditions")
-        entries = with_captions(available(stage.data, *folders), stage.data)
+        sampling = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
+        needed = (f"targets/{representation}", f"tokens/{representation}", "conditions")
+        entries = with_captions(available(stage.data, *needed), stage.data)
         data = GenerationData(stage.data, representation, entries, config, stage.seed)
         models = stage.data / "models"
-        tokenizer, reconstructor, generator = (
-            models / part / representation for part in ("tokenizer", "reconstructor", "generator")
-        )
-        check_trained_on(tokenizer, reconstructor, generator)  # its weights are not needed: its samples are there
+        folders = {part: models / part / representation for part in ("tokenizer", "reconstructor", "generator")}
+        check_trained_on(*folders.values())  # the generator's weights are not needed: its samples are there
         reader_folder = models / "attribute_reader"
         reader = AttributeReader.load(reader_folder) if (reader_folder / CONFIG_FILE).is_file() else None
-        evaluator = Evaluator(data, load_tokenizer(tokenizer), Reconstructor.load(reconstructor), reader)
+        evaluator = Evaluator(
+            data, load_tokenizer(folders["tokenizer"]), Reconstructor.load(folders["reconstructor"]), reader
+        )
         stage.start_ray()
-        scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
+        scores = evaluator.scores(view=sampling.view, map_assets=_stage.map_over_ray)
         table = to_document(scores, seed=stage.seed)
         attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
-        sets = measure_shape_sets(stage, evaluator, config, view=view)
+        sets = measure_shape_sets(stage, evaluator, config, view=sampling.view)
         document = {
             "protocol": PROTOCOL,
             "num_test_assets": len(evaluator.entries),
@@ -78,23 +75,19 @@ def main(representation: str) -> None:
         write_rows(bars, stage.data / "plots" / f"generator_{representation}.json")
         log_document(stage.tracker, document)
         _stage.logger.info("\n%s\n\n%s", to_text(table, COLUMNS), attribute_text(attributes))
-        items = gallery_items(evaluator, scores, view=view)
-        folder = stage.data / "gallery" / representation
-        if folder.is_dir():
-            shutil.rmtree(folder)  # our own output; DVC removes it too, a hand-started run does not
-        summary = [{key: row[key] for key in ("prompt", "method", *COLUMNS)} for row in rows]
-        page = write_gallery(
-            folder, items, title=f"LTM3D · {representation} · {stage.params.recipe}", summary_rows=summary
-        )
+        items = generated_items(evaluator, scores, view=sampling.view)
+        words = GalleryWords(title=f"LTM3D · {representation} · {stage.params.recipe}")
+        trained = {part: f"train_{part}_{representation}" for part in ("tokenizer", "reconstructor", "generator")}
+        processes = generated_processes(evaluator, folders, sampling)
+        write_page(stage, representation, items, words=words, rows=rows, trained=trained, processes=processes)
         shapes = [
             (f"{item.uid}-{item.prompt_kind}", item.samples[0])
             for item in items[:8]
-            if item.samples and item.samples[0] is not None
+            if item.samples and isinstance(item.samples[0], Mesh)
         ]
         if shapes:
             for path in write_shapes(stage.state_dir / "shapes", shapes, page=view_html(shapes)):
                 stage.tracker.log_artifact(path, "shapes")
-        _stage.logger.info("gallery: %s", page)
 
 
 def measure_shape_sets(
@@ -121,40 +114,6 @@ def fidelity_ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, 
         for prompt, methods in table.items()
         if {"generated", "retrieval"} <= set(methods) and methods["retrieval"]["chamfer_l1"] > 0
     }
-
-
-def gallery_items(evaluator: Evaluator, scores: Sequence[Scores], *, view: int) -> list[GalleryItem]:
-    """Show some test assets, categories in turn, once for each kind of prompt."""
-    entries = choose(evaluator.entries, evaluator.data.config.num_gallery_assets)
-    views, truths = evaluator.data.set_of("views", entries), evaluator.data.meshes(entries)
-    generated = {row.prompt: row.by_asset for row in scores if row.method == "generated"}
-    items = []
-    for prompt in evaluator.prompts:
-        for index, entry in enumerate(entries):
-            uid = entry.uid
-            items.append(
-                GalleryItem(
-                    uid=uid,
-                    category=entry.category,
-                    caption=entry.caption,
-                    prompt_kind=prompt,
-                    prompt_image=None if prompt == "text" else np.array(views.get("images", index)[view]),
-                    truth=truths[index],
-                    samples=[shape for shape, _ in evaluator.data.samples[uid, prompt] if isinstance(shape, Mesh)],
-                    figures=generated[prompt][uid],
-                )
-            )
-    return items
-
-
-def choose(entries: Sequence[IndexEntry], count: int) -> list[IndexEntry]:
-    """Take assets category by category in turn, each category's in order of uid."""
-    groups: dict[str, list[IndexEntry]] = defaultdict(list)
-    for entry in sorted(entries, key=lambda entry: entry.uid):
-        groups[entry.category].append(entry)
-    rounds = max(len(group) for group in groups.values())
-    turns = [group[turn] for turn in range(rounds) for group in groups.values() if turn < len(group)]
-    return turns[:count]
 
 
 def _json(document: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ import sys
 
 import typer
 
+from ltm3d.cli.compare import compare
+from ltm3d.cli.demo import demo, serve
 from ltm3d.cli.doctor import doctor
 from ltm3d.cli.evaluate import evaluate
 from ltm3d.cli.generate import generate
@@ -35,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (generate, evaluate, inspect, promote, results, models, plan, doctor):
+for command in (generate, demo, serve, evaluate, compare, inspect, promote, results, models, plan, doctor):
     app.command()(command)
 app.add_typer(tokens, name="tokens")
 

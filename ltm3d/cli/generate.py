@@ -14,6 +14,7 @@ from ltm3d.errors import AssetError, ModelError, PromptError
 
 DEFAULT_MODEL = "models:/ltm3d-sdf@champion"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+MAX_FILE_BYTES = 200_000_000  # of a picture
 SUFFIXES = (".glb", ".obj", ".ply")
 
 TrackingUri = Annotated[
@@ -29,6 +30,9 @@ def generate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed and prompt give the same shape.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Generation steps; the model's own if not given.")] = None,
     guidance: Annotated[float | None, typer.Option(min=0, help="Guidance scale; the model's own if not given.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="Share of the diffusion's noise; the model's own if not given.")
+    ] = None,
     save_prepared: Annotated[Path | None, typer.Option(help="Save the picture as the model sees it (PNG).")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
@@ -44,27 +48,37 @@ def generate(
     check_request(out=out, image=image, text=text, save_prepared=save_prepared)
     if model.startswith("models:"):
         check_registry(tracking_uri)
-    from ltm3d.conditioning.photo import prepare_photo
+    from ltm3d.conditioning.photo import MAX_PIXELS
     from ltm3d.generator.bundle import ShapeGenerator
+    from ltm3d.serving.generation import generate_shape, prepare
+    from ltm3d.serving.requests import Prompt, RequestLimits, check_prompt
     from ltm3d.tokenizers.shape import describe, write_shape
     from ltm3d.tracking.registry import resolve_model
 
     start = time.monotonic()
+    limits = RequestLimits(max_image_bytes=MAX_FILE_BYTES, max_pixels=MAX_PIXELS)  # it is the user's own machine
+    prompt = Prompt(
+        image=None if image is None else read_file(image),
+        text=text,
+        seed=seed,
+        guidance_scale=guidance,
+        num_steps=steps,
+        temperature=temperature,
+    )
+    check_prompt(prompt, limits)
     generator = ShapeGenerator.load(resolve_model(model, tracking_uri), pick_device(device))
-    prepared = None
-    if image is not None:
-        config = generator.config
-        prepared = prepare_photo(image, resolution=config.image_resolution, extent=config.image_extent)
-        if save_prepared is not None:
-            from PIL import Image
+    prepared = prepare(generator, prompt, limits)
+    if prepared.note is not None:
+        typer.echo(f"note: {prepared.note}", err=True)
+    if save_prepared is not None:
+        from PIL import Image
 
-            Image.fromarray(prepared).save(save_prepared, format="PNG")
-            typer.echo(f"{save_prepared}: the picture as the model sees it")
+        assert prepared.image is not None
+        Image.fromarray(prepared.image).save(save_prepared, format="PNG")
+        typer.echo(f"{save_prepared}: the picture as the model sees it")
     with progress("generating") as on_step:
         try:
-            shape = generator.generate(
-                image=prepared, text=text, seed=seed, guidance_scale=guidance, num_steps=steps, on_step=on_step
-            )
+            shape = generate_shape(generator, prepared, on_step)
         except AssetError as error:
             message = f"the model gave no surface for this prompt ({error.detail}): try another --seed"
             raise ModelError(message) from error
@@ -95,6 +109,21 @@ def check_request(*, out: Path, image: Path | None, text: str | None, save_prepa
             raise PromptError(f"{option} {path}: the folder {path.parent} does not exist, make it first")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise PromptError(f"{option} {path}: may not be written")
+
+
+def read_file(path: Path) -> bytes:
+    """Return a picture file's bytes.
+
+    Raises:
+        PromptError: too large, or not to be read.
+    """
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise PromptError(f"--image {path} has {size:,} bytes, more than {MAX_FILE_BYTES:,}: give a smaller file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PromptError(f"--image {path}: {error.strerror}; give a file that may be read") from error
 
 
 def check_registry(tracking_uri: str) -> None:

@@ -42,6 +42,7 @@ class EvaluationConfig:
         num_cloud_points: of a decoded cloud, likewise.
         sets: `cd`, set figures by Chamfer distance; `emd`, by the exact earth mover's distance, too, which takes a
             hundred times as long; `none`.
+        num_gallery_processes: of these, how many have a sample's generation shown step by step.
         num_set_shapes: at most so many test assets in a set, categories in turn; a set costs its square.
     """
 
@@ -50,6 +51,7 @@ class EvaluationConfig:
     resolution: int = 64
     num_cloud_points: int = 2048
     num_gallery_assets: int = 14
+    num_gallery_processes: int = 2
     baselines: bool = True
     sets: Literal["none", "cd", "emd"] = "cd"
     num_set_shapes: int = 70
@@ -57,7 +59,7 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.num_points < 100:
             raise ConfigError(f"num_points is {self.num_points}; it must be at least 100")
-        for name, least in (("num_gallery_assets", 1), ("num_set_shapes", 2)):
+        for name, least in (("num_gallery_assets", 1), ("num_gallery_processes", 0), ("num_set_shapes", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         _ = self.decode

@@ -39,6 +39,7 @@ class ReconstructionConfig:
         view_resolution: of these, pixels.
         num_queries: uniform queries of the volume IoU, and as many near the surface.
         near_std: standard deviation of the near queries' offsets, normalised units.
+        num_gallery_assets: test assets that are shown, input beside reconstruction.
     """
 
     resolutions: tuple[int, ...] = (128,)
@@ -49,12 +50,14 @@ class ReconstructionConfig:
     num_queries: int = 50_000
     near_std: float = 0.05
     thresholds: tuple[float, ...] = (0.01, 0.02, 0.05)
+    num_gallery_assets: int = 14
 
     def __post_init__(self) -> None:
         if not self.resolutions or min(self.resolutions) < 8:
             raise ConfigError(f"resolutions are {self.resolutions}; give one or more of at least 8")
-        if self.num_cloud_points < 1:
-            raise ConfigError(f"num_cloud_points is {self.num_cloud_points}; it must be at least 1")
+        for name in ("num_cloud_points", "num_gallery_assets"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.num_views < 1 or self.view_resolution < 16 or self.view_resolution % 4:
             raise ConfigError(
                 f"num_views is {self.num_views}, view_resolution {self.view_resolution}; "

@@ -140,12 +140,13 @@ class ShapeGenerator:
         seed: int = 0,
         guidance_scale: float | None = None,
         num_steps: int | None = None,
+        temperature: float | None = None,
         on_step: Callable[[int, int], None] | None = None,
     ) -> Shape:
         """Generate one shape in the normalised frame.
 
         Args:
-            guidance_scale, num_steps: the model's own where None.
+            guidance_scale, num_steps, temperature: the model's own where None.
             on_step: called with (steps done, number of steps).
 
         Raises:
@@ -157,6 +158,8 @@ class ShapeGenerator:
             config = replace(config, guidance_scale=guidance_scale)
         if num_steps is not None:
             config = replace(config, num_steps=num_steps)
+        if temperature is not None:
+            config = replace(config, temperature=temperature)
         tokens = self.models.generate(
             self.condition(image=image, text=text),
             seeds=[seed],

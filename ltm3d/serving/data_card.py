@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ltm3d.schema import REASONS
-from ltm3d.serving.viewer import ASSETS
+from ltm3d.serving import ASSETS
 from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.ledger import Ledger
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from ltm3d import schema
 from ltm3d.errors import ModelError
-from ltm3d.geometry.export import write_mesh
+from ltm3d.geometry.export import mesh_bytes
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
-from ltm3d.geometry.point_cloud import write_ply as write_cloud
+from ltm3d.geometry.point_cloud import ply_bytes as cloud_bytes
 from ltm3d.geometry.sampling import sample_surface
-from ltm3d.splatting.ply import write_ply as write_gaussians
+from ltm3d.splatting.ply import ply_bytes as gaussians_bytes
 from ltm3d.splatting.record import Gaussians, from_parameters, to_parameters
 
 Shape = Mesh | PointCloud | Gaussians
@@ -59,17 +59,26 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Shape:
     return PointCloud(points[:, :3], points[:, 3:], np.array(arrays["colors"]))
 
 
+def shape_bytes(shape: Shape, suffix: str) -> bytes:
+    """Return a mesh as a GLB, OBJ or PLY file's bytes; points, and Gaussians in the layout of 3DGS, as those of a PLY.
+
+    Raises:
+        ModelError: the suffix is not one that the shape can be written as.
+    """
+    if isinstance(shape, Mesh):
+        return mesh_bytes(shape, suffix)
+    if suffix != ".ply":
+        raise ModelError(f"a {type(shape).__name__} can be written as .ply only, not as {suffix}")
+    return cloud_bytes(shape) if isinstance(shape, PointCloud) else gaussians_bytes(shape)
+
+
 def write_shape(shape: Shape, path: Path) -> None:
-    """Write a mesh as GLB, OBJ or PLY; points, and Gaussians in the layout of 3DGS, as PLY.
+    """Write a shape in the format of the path's suffix, as `shape_bytes` gives it.
 
     Raises:
         ModelError: the file's suffix is not one that the shape can be written as.
     """
-    if isinstance(shape, Mesh):
-        return write_mesh(shape, path)
-    if path.suffix.lower() != ".ply":
-        raise ModelError(f"{path}: a {type(shape).__name__} can be written as .ply only")
-    return write_cloud(shape, path) if isinstance(shape, PointCloud) else write_gaussians(shape, path)
+    path.write_bytes(shape_bytes(shape, path.suffix.lower()))
 
 
 def describe(shape: Shape) -> str:

@@ -22,6 +22,8 @@ DOORS = {
     "transformers": ("ltm3d.conditioning",),
     "objaverse": ("ltm3d.sources.objaverse",),
     "mlflow": ("ltm3d.tracking", "ltm3d.serving.model_file"),
+    "starlette": ("ltm3d.serving.server",),
+    "uvicorn": ("ltm3d.cli.demo",),
     "ray.data": ("ltm3d.transforms",),
     "ray.train": ("ltm3d.training",),
     "ray": ("ltm3d.training", "ltm3d.transforms", "pipelines._stage"),

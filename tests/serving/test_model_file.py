@@ -1,34 +1,28 @@
-"""The registered model as a stranger loads it: MLflow's loader, in a process that has no ltm3d of its own."""
+"""The registered model as a stranger has it: from the registry, in a process that has no ltm3d of its own."""
 
 import base64
 import io
 import json
 import subprocess
-import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import trimesh
+from bare_environment import make_environment
 from mlflow_database import new_database
-from PIL import Image
+from processes import free_port, running
+from prompt_pictures import huge, to_base64, transparent_box
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.tracking.client import experiment_id, open_client
 from ltm3d.tracking.registry import RegisteredVersion, register_model, resolve_model
 
-STRANGER = """
-import json, sys
-sys.path[:] = [path for path in sys.path if path not in ("", sys.argv[3])]
-sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
-import mlflow
-mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model(sys.argv[2])
-import ltm3d
-assert "code" in ltm3d.__file__, ltm3d.__file__
-answers = model.predict(json.load(sys.stdin))
-print("ANSWERS" + json.dumps([answer.model_dump() for answer in answers]))
-"""
+WAIT_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -48,48 +42,127 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Registere
     return uri, version
 
 
-def picture(alpha: int) -> str:
-    pixels = np.zeros((40, 60, 4), np.uint8)
-    pixels[10:30, 20:50] = (200, 60, 40, alpha)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+@pytest.fixture(scope="module")
+def endpoint(
+    registered: tuple[str, RegisteredVersion], tmp_path_factory: pytest.TempPathFactory, repository: Path
+) -> Iterator[str]:
+    """`mlflow models serve` in an empty folder, in an environment without this project."""
+    uri, version = registered
+    python, environment = make_environment(tmp_path_factory.mktemp("bare") / "environment")
+    found = subprocess.run([python, "-c", "import mlflow, torch, ltm3d"], env=environment, capture_output=True, cwd="/")
+    assert b"No module named 'ltm3d'" in found.stderr
+    folder, port = tmp_path_factory.mktemp("elsewhere"), free_port()
+    address = f"http://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", port, "--env-manager", "local", "--timeout", "300"]
+    with running(
+        [python.with_name("mlflow"), "models", "serve", "--model-uri", version.uri, *options],
+        health=f"{address}/ping",
+        folder=folder,
+        environment={**environment, "MLFLOW_TRACKING_URI": uri},
+    ):
+        yield address
+    assert {path.name for path in folder.iterdir()} == {"server.log"}
+
+
+def ask(address: str, body: Any) -> tuple[int, Any]:
+    """Status and document of one answer."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(f"{address}/invocations", data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_prompts_go_in_and_shapes_come_out_elsewhere(
-    registered: tuple[str, RegisteredVersion], repository: Path, tmp_path: Path
-) -> None:
-    uri, version = registered
-    requests = [
+def test_mlflow_serves_the_model_without_the_repository(endpoint: str) -> None:
+    prompts = [
         {"text": "a red chair", "seed": 1},
         {"text": "a red chair", "seed": 1},
-        {"image": picture(255), "guidance_scale": 1.5, "num_steps": 1},
-        {"image": picture(255), "text": "a lamp", "seed": 7},
-        {"image": "not base64!"},
-        {"image": picture(0)},
-        {"seed": 3},
-        {"text": "a chair", "num_steps": 0},
+        {"image": to_base64(transparent_box()), "guidance_scale": 1.5, "num_steps": 1, "temperature": 0.5},
+        {"image": to_base64(transparent_box()), "text": "a lamp 💡", "seed": 7, "format": "ply"},
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", STRANGER, uri, version.uri, str(repository)],
-        input=json.dumps(requests),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    answers = json.loads(done.stdout.partition("ANSWERS")[2])
-    for answer in answers[:4]:
-        assert answer["error"] is None
-        mesh = trimesh.load(io.BytesIO(base64.b64decode(answer["glb"])), file_type="glb", force="mesh")
-        assert len(mesh.faces) == answer["num_faces"] > 50
-    assert answers[0] == answers[1]
-    for answer in answers[4:]:
-        assert answer["glb"] is None and answer["error"]
-    assert "base64" in answers[4]["error"] and "transparent" in answers[5]["error"]
+    status, document = ask(endpoint, {"inputs": prompts})
+    assert status == 200
+    answers = document["predictions"]
+    assert answers[0] == answers[1] and [answer["seed"] for answer in answers] == [1, 1, 0, 7]
+    for answer, kind in zip(answers, ("glb", "glb", "glb", "ply"), strict=True):
+        mesh = trimesh.load(io.BytesIO(base64.b64decode(answer[kind])), file_type=kind, force="mesh")
+        assert len(mesh.faces) == answer["num_faces"] > 50 and answer["error"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"inputs": [{"text": "a"}, {"seed": 3}]}, "inputs[1]: there is no prompt"),
+        ({"inputs": [{"text": "a"}] * 9}, "inputs has 9 prompts; send 1 to 8"),
+        ({"inputs": [{"text": "word " * 10_000}]}, "inputs[0]: the text has 50,000 characters"),
+        ({"inputs": [{"text": "a", "num_steps": 129}]}, "num_steps is 129; it must be 1 to 128"),
+        ({"inputs": [{"image": to_base64(b"no picture" * 5000)}]}, "inputs[0]: the image cannot be read"),
+        ({"inputs": [{"image": to_base64(huge())}]}, "10000 x 10000 pixels, more than 25,000,000"),
+        ({"inputs": [{"image": to_base64(transparent_box(0))}]}, "wholly transparent"),
+    ],
+)
+def test_mlflow_passes_on_what_is_wrong_and_nothing_of_the_request(endpoint: str, body: Any, message: str) -> None:
+    status, document = ask(endpoint, body)
+    assert status == 400 and document["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert message in document["message"] and len(document["message"]) < 400
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", [b"no json", {"inputs": [{"text": "a", "guidance": 1}]}, {"text": "a"}, []])
+def test_what_mlflow_itself_refuses_is_a_400_too(endpoint: str, body: Any) -> None:
+    assert ask(endpoint, body)[0] == 400
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_one_bad_request_in_a_crowd_is_the_only_one_that_is_refused(endpoint: str) -> None:
+    bodies = [{"inputs": [{"text": "a red chair", "seed": seed}]} for seed in range(6)] + [{"inputs": [{}]}]
+    answers: dict[int, tuple[int, Any]] = {}
+    threads = [
+        threading.Thread(target=lambda number=number, body=body: answers.update({number: ask(endpoint, body)}))
+        for number, body in enumerate(bodies)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert [answers[number][0] for number in range(7)] == [200] * 6 + [400]
+    assert [answers[number][1]["predictions"][0]["seed"] for number in range(6)] == list(range(6))
+
+
+@pytest.mark.slow
+def test_too_many_at_once_are_told_that_it_is_busy(registered: tuple[str, RegisteredVersion]) -> None:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from ltm3d.tracking.logged_model import current_server
+
+    uri, version = registered
+    with current_server(uri):
+        model = mlflow.pyfunc.load_model(version.uri)
+    line = model.unwrap_python_model().line
+    release = threading.Event()
+    job = line.generate(lambda: release.wait(WAIT_S))
+    prompt = [{"text": "a red chair"}]
+    waiting = [threading.Thread(target=model.predict, args=(prompt,)) for _ in range(line.max_waiting + 1)]
+    for thread in waiting:
+        thread.start()
+    try:
+        while line.num_placed <= line.max_waiting:
+            assert all(thread.is_alive() for thread in waiting)
+        with pytest.raises(MlflowException, match="8 requests are waiting") as raised:
+            model.predict(prompt)
+    finally:
+        release.set()
+    assert raised.value.get_http_status_code() == 503
+    for thread in waiting:
+        thread.join(WAIT_S)
+    assert job.result() and line.num_placed == 0 and model.predict(prompt)[0].num_faces > 50
 
 
 def test_the_signature_comes_from_the_type_hints(registered: tuple[str, RegisteredVersion]) -> None:
@@ -99,5 +172,6 @@ def test_the_signature_comes_from_the_type_hints(registered: tuple[str, Register
     description = yaml.safe_load((resolve_model(version.uri, uri).parents[1] / "MLmodel").read_text())
     assert description["is_signature_from_type_hint"] is True
     (request,) = json.loads(description["signature"]["inputs"])
-    assert set(request["properties"]) == {"image", "text", "seed", "guidance_scale", "num_steps"}
+    fields = {"image", "text", "seed", "guidance_scale", "num_steps", "temperature", "format"}
+    assert set(request["properties"]) == fields
     assert description["saved_input_example_info"]["artifact_path"] == "input_example.json"

@@ -34,7 +34,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-port=0",
 )
 START_TIMEOUT_S = 40
@@ -48,6 +48,7 @@ class Browser:
         self.console: list[str] = []
         self.requests: list[str] = []
         self._id = 0
+        self._page: str | None = None
         self.loop.run_until_complete(self._open(socket, width, height))
 
     async def _open(self, socket: str, width: int, height: int) -> None:
@@ -83,6 +84,8 @@ class Browser:
 
     def _note(self, event: dict[str, Any]) -> None:
         params = event.get("params", {})
+        if event.get("sessionId", self._page) != self._page:
+            return
         match event.get("method"):
             case "Runtime.exceptionThrown":
                 self.console.append(json.dumps(params["exceptionDetails"])[:500])
@@ -117,6 +120,36 @@ class Browser:
                 return
             self.loop.run_until_complete(asyncio.sleep(0.1))
         raise TimeoutError(f"{expression} stayed false for {timeout_s} s; console: {self.console}")
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press and release a key, by its name and its virtual key code."""
+        named = {"key": key, "windowsVirtualKeyCode": code, "nativeVirtualKeyCode": code}
+        typed = {"text": text} if text else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **named, **typed)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    @contextmanager
+    def inside(self, address_start: str) -> Iterator[None]:
+        """Talk to a frame that has a process of its own, as a sandboxed one; `console` is the frame's meanwhile."""
+        outer, outer_console = self._page, self.console
+        for _ in range(200):
+            infos = self.loop.run_until_complete(self._send("Target.getTargets"))["targetInfos"]
+            found = [info for info in infos if info["type"] == "iframe" and info["url"].startswith(address_start)]
+            if found:
+                break
+            self.loop.run_until_complete(asyncio.sleep(0.1))
+        else:
+            raise TimeoutError(f"no frame begins with {address_start}: {[info['url'] for info in infos]}")
+        attached = self.loop.run_until_complete(
+            self._send("Target.attachToTarget", targetId=found[0]["targetId"], flatten=True)
+        )
+        self._page, self.console = attached["sessionId"], []
+        try:
+            for domain in ("Runtime", "Log", "Network"):
+                self.send(f"{domain}.enable")
+            yield
+        finally:
+            self._page, self.console = outer, outer_console
 
     def center(self, selector: str) -> tuple[float, float]:
         """Scroll an element into sight and return its middle, in pixels."""

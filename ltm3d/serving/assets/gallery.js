@@ -1,129 +1,16 @@
-// The gallery page: cards out of window.GALLERY (items.js), shapes fetched by script tags, so that file:// works.
+// The gallery page: cards out of window.GALLERY, with filters and an order.
 // "#blind" shows one generated shape an item, numbered and without labels; "#blind=14" only the first fourteen.
 (function () {
   "use strict";
-  const data = window.GALLERY, page = document.getElementById("page");
-  const waiting = new Map(); // shape's name → function that takes it
-  ltm3d.receive = (name, packed) => waiting.get(name)(packed);
-  const loaded = new Map();
-
-  function load(name) {
-    if (!loaded.has(name))
-      loaded.set(name, new Promise((resolve, reject) => {
-        const script = document.createElement("script");
-        waiting.set(name, resolve);
-        script.onerror = () => reject(new Error(`assets/${name}.js is missing`));
-        script.src = `assets/${name}.js`;
-        document.head.append(script);
-      }));
-    return loaded.get(name);
-  }
-
-  function make(tag, className, ...children) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    element.append(...children);
-    return element;
-  }
-
-  function readable(value) {
-    if (value === null) return "–";
-    if (typeof value !== "number" || Number.isInteger(value)) return String(value);
-    return Math.abs(value) >= 1000 ? Math.round(value).toString() : String(Number(value.toPrecision(3)));
-  }
-
-  // --- shapes that turn --------------------------------------------------------------------------------------------
-  let small = null, smallOwner = null, large = null, noWebGL = false;
-
-  function stageOn(canvas) {
-    if (noWebGL) return null;
-    try {
-      return ltm3d.createStage(canvas);
-    } catch (error) {
-      noWebGL = true; // the strip of pictures turns instead
-      return null;
-    }
-  }
-
-  async function turn(tile, shape) {
-    smallOwner = tile;
-    tile.classList.add("turning");
-    if (!small) {
-      const canvas = document.createElement("canvas"), stage = stageOn(canvas);
-      if (!stage) return;
-      small = { canvas, stage };
-    }
-    const packed = await load(shape.name);
-    if (smallOwner !== tile) return;
-    tile.append(small.canvas);
-    small.stage.show([{ element: tile, object: ltm3d.toObject(packed) }], shape.magnify);
-    tile.classList.add("live");
-  }
-
-  function rest(tile) {
-    tile.classList.remove("turning", "live");
-    if (smallOwner !== tile) return;
-    smallOwner = null;
-    if (!small) return;
-    small.stage.stop();
-    small.canvas.remove();
-  }
-
-  const dialog = document.getElementById("large"), panes = document.getElementById("large-panes");
-  dialog.querySelector("button").onclick = () => dialog.close();
-  dialog.onclick = (event) => event.target === dialog && dialog.close();
-  dialog.addEventListener("close", () => large && large.stop());
-
-  async function enlarge(shapes, words) {
-    panes.replaceChildren();
-    dialog.querySelector("p").textContent = words;
-    dialog.showModal();
-    large = large || stageOn(dialog.querySelector("canvas"));
-    const columns = Math.min(shapes.length, shapes.length > 3 ? Math.ceil(shapes.length / 2) : shapes.length);
-    panes.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-    const boxes = shapes.map((shape) => {
-      const box = make("div", "", make("span", "", shape.label));
-      panes.append(box);
-      if (large) large.turnBy(box);
-      else box.append(sprite(shape.name, 0));
-      return box;
-    });
-    if (!large) return;
-    const packed = await Promise.all(shapes.map((shape) => load(shape.name)));
-    if (dialog.open) large.show(packed.map((mesh, i) => ({ element: boxes[i], object: ltm3d.toObject(mesh) })), shapes[0].magnify);
-  }
-
-  // --- cards -------------------------------------------------------------------------------------------------------
-  function sprite(name, frame) {
-    const picture = document.createElement("img");
-    picture.src = `assets/${name}.png`;
-    picture.loading = "lazy";
-    picture.alt = "";
-    picture.style.transform = `translateX(-${(100 * frame) / data.frames}%)`;
-    return make("div", "sprite", picture);
-  }
-
-  function shapeTile(shape, onClick, frame = 0) {
-    if (shape.missing) return make("div", "tile missing", "no surface");
-    const tile = make("button", "tile", sprite(shape.name, frame));
-    tile.type = "button";
-    tile.style.setProperty("--frames", data.frames);
-    tile.dataset.shape = shape.name;
-    tile.setAttribute("aria-label", shape.label + ", enlarge");
-    let timer = 0;
-    tile.addEventListener("pointerenter", () => (timer = setTimeout(() => turn(tile, shape), 120)));
-    tile.addEventListener("pointerleave", () => (clearTimeout(timer), rest(tile)));
-    tile.addEventListener("click", onClick);
-    return tile;
-  }
+  const { data, make, button, readable, words, picturePath, shapeTile, sprite, enlarge } = ltm3d.page;
+  const page = document.getElementById("page");
+  const lowerIsBetter = (figure) => data.lower_is_better.some((start) => figure.startsWith(start));
 
   function promptTile(item) {
     const parts = [];
     if (item.prompt_image) {
       const picture = document.createElement("img");
-      picture.src = item.prompt_image;
-      picture.alt = item.caption;
-      picture.loading = "lazy";
+      Object.assign(picture, { src: picturePath(item.prompt_image), alt: item.caption, loading: "lazy" });
       parts.push(make("figure", "", make("div", "tile photo", picture), make("figcaption", "", "prompt: image")));
     }
     if (item.prompt_text)
@@ -131,45 +18,76 @@
     return parts;
   }
 
+  // The shapes of an item: the true one, and of each version its samples.
+  function shapesOf(item) {
+    const [truth, made] = [data.words.truth, data.words.sample];
+    const shapes = [{ name: item.truth, magnify: item.magnify, drawn: item.truth_drawn, label: truth }];
+    for (const result of item.results)
+      result.samples.forEach((name, i) => {
+        const seed = result.samples.length > 1 ? `, seed ${i}` : "";
+        const version = data.versions[result.version];
+        shapes.push({
+          name, magnify: item.magnify, drawn: result.drawn, isMade: true, version: result.version,
+          label: `${version ? version + ": " : ""}${made}${seed}`, caption: `${made}${seed}`,
+        });
+      });
+    return shapes;
+  }
+
+  function figureList(result, first) {
+    const list = make("dl", "figures");
+    for (const [name, value] of Object.entries(result.figures)) {
+      const entry = make("div", "", make("dt", "", words(name)), make("dd", "", readable(value)));
+      const base = first.figures[name];
+      if (first !== result && typeof value === "number" && typeof base === "number" && value !== base)
+        entry.append(make("dd", value < base === lowerIsBetter(name) ? "better" : "worse", (value > base ? "+" : "−") + readable(Math.abs(value - base))));
+      list.append(entry);
+    }
+    return list;
+  }
+
   function card(item) {
-    const shapes = [{ name: item.truth, magnify: item.magnify, label: "true shape" }].concat(
-      item.samples.map((name, i) => ({ name, magnify: item.magnify, missing: !name, label: item.samples.length > 1 ? `generated, seed ${i}` : "generated" })));
-    const open = () => enlarge(shapes.filter((shape) => !shape.missing), item.caption || item.category);
-    const row = make("div", "row", ...promptTile(item));
-    shapes.forEach((shape, i) =>
-      row.append(make("figure", i ? "made" : "", shapeTile(shape, open), make("figcaption", "", shape.label))));
+    const shapes = shapesOf(item);
+    const open = () => enlarge(shapes.filter((shape) => shape.name), item.caption || item.category);
+    const tile = (shape) => make("figure", shape.isMade ? "made" : "", shapeTile(shape, open), make("figcaption", "", shape.caption || shape.label));
+    const article = make("article", "item");
     const title = make("header", "", make("h2", "", item.category || item.uid));
     title.append(make("span", "", item.prompt_text ? "" : item.caption), make("code", "", item.uid));
-    const figures = make("dl", "figures");
-    for (const [name, value] of Object.entries(item.figures))
-      figures.append(make("div", "", make("dt", "", name.replaceAll("_", " ")), make("dd", "", readable(value))));
-    const article = make("article", "item", title, row, figures);
+    article.append(title);
+    const given = [...promptTile(item), tile(shapes[0])];
+    if (data.versions.length > 1) {
+      const most = Math.max(...item.results.map((result) => result.samples.length));
+      const columns = item.results.map((result) => {
+        const row = make("div", "row", ...shapes.filter((shape) => shape.version === result.version).map(tile));
+        row.style.gridTemplateColumns = `repeat(${most}, minmax(0, 1fr))`;
+        return make("section", "side", make("em", "version", data.versions[result.version]), row, figureList(result, item.results[0]));
+      });
+      article.append(make("div", "sides-by", make("div", "row given", ...given), ...columns));
+    } else {
+      article.append(make("div", "row", ...given, ...shapes.slice(1).map(tile)), ...item.results.map((result) => figureList(result, result)));
+    }
     Object.assign(article.dataset, { category: item.category, kind: item.prompt_kind });
     return article;
   }
 
-  function table(rows) {
-    const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-    const head = make("tr", "", ...names.map((name) => make("th", "", name.replaceAll("_", " "))));
-    const body = rows.map((row) => make("tr", "", ...names.map((name) => make("td", "", readable(row[name] ?? null)))));
-    return make("div", "summary", make("table", "", make("thead", "", head), make("tbody", "", ...body)));
-  }
-
-  function chips() {
-    const chosen = { category: "", kind: "" }, bar = make("nav", "chips");
+  // --- filters and order -------------------------------------------------------------------------------------------
+  function chips(cards) {
+    const chosen = { category: "", kind: "" }, bar = make("div", "chips"), count = make("output", "count");
+    bar.setAttribute("role", "group");
+    bar.setAttribute("aria-label", "filters");
     const apply = () => {
-      for (const article of document.querySelectorAll(".item"))
+      for (const article of cards)
         article.hidden = Object.entries(chosen).some(([key, value]) => value && article.dataset[key] !== value);
-      for (const button of bar.querySelectorAll("button"))
-        button.setAttribute("aria-pressed", String(chosen[button.dataset.key] === button.dataset.value));
+      for (const each of bar.querySelectorAll("button"))
+        each.setAttribute("aria-pressed", String(chosen[each.dataset.key] === each.dataset.value));
+      const shown = cards.filter((article) => !article.hidden).length;
+      count.textContent = shown < cards.length ? `${shown} of ${cards.length} shown` : `${shown} shown`;
     };
     const group = (key, values) => {
       for (const value of ["", ...values]) {
-        const button = make("button", "", value || (key === "kind" ? "any prompt" : "all"));
-        Object.assign(button.dataset, { key, value });
-        button.type = "button";
-        button.onclick = () => ((chosen[key] = value), apply());
-        bar.append(button);
+        const each = button("", value || (key === "kind" ? "any prompt" : "all"), () => ((chosen[key] = value), apply()));
+        Object.assign(each.dataset, { key, value });
+        bar.append(each);
       }
     };
     const distinct = (key) => [...new Set(data.items.map((item) => item[key]))].filter(Boolean).sort();
@@ -178,25 +96,75 @@
     if (categories.length > 1 && kinds.length > 1) bar.append(make("span", "gap"));
     if (kinds.length > 1) group("kind", kinds);
     apply();
+    bar.append(count);
     return bar;
   }
 
-  function head(title, words) {
-    const button = make("button", "theme", "◐");
-    button.type = "button";
-    button.title = "light or dark";
-    button.onclick = () => {
+  function ordering(cards) {
+    const names = [...new Set(data.items.flatMap((item) => item.results.flatMap((result) => Object.keys(result.figures))))]
+      .filter((name) => data.items.some((item) => item.results.some((result) => typeof result.figures[name] === "number")));
+    if (!names.length || cards.length < 2) return [];
+    const select = make("select", "");
+    select.setAttribute("aria-label", "order");
+    const choices = { "as listed": null };
+    for (const name of names) {
+      const sign = lowerIsBetter(name) ? 1 : -1;
+      const value = (result) => (result && typeof result.figures[name] === "number" ? result.figures[name] : null);
+      const last = (item) => value(item.results[item.results.length - 1]);
+      choices[`worst ${words(name)} first`] = (item) => (last(item) === null ? -Infinity : sign * last(item));
+      if (data.versions.length > 1)
+        choices[`most worsened ${words(name)} first`] = (item) => (last(item) === null || value(item.results[0]) === null ? -Infinity : sign * (last(item) - value(item.results[0])));
+      choices[`best ${words(name)} first`] = (item) => (last(item) === null ? -Infinity : -sign * last(item));
+    }
+    for (const choice of Object.keys(choices)) select.append(make("option", "", choice));
+    select.addEventListener("change", () => {
+      const rank = choices[select.value];
+      const order = cards.map((_, i) => i);
+      if (rank) order.sort((a, b) => rank(data.items[b]) - rank(data.items[a]) || a - b);
+      cards[0].parentNode.append(...order.map((i) => cards[i]));
+    });
+    return [make("label", "order", "order ", select)];
+  }
+
+  function turnButton() {
+    const each = button("turn", "turn", () => {
+      ltm3d.page.setTurning(!ltm3d.page.isTurning());
+      each.setAttribute("aria-pressed", String(ltm3d.page.isTurning()));
+    });
+    each.title = "all shapes on the screen turn, or only the one that is pointed at";
+    each.setAttribute("aria-pressed", String(ltm3d.page.isTurning()));
+    return each;
+  }
+
+  // --- pages -------------------------------------------------------------------------------------------------------
+  function head(title, text) {
+    const theme = button("theme", "◐", () => {
       const root = document.documentElement;
       const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
       root.dataset.theme = dark ? "light" : "dark";
-    };
-    return make("div", "head", make("div", "", make("h1", "", title), make("p", "", words)), button);
+    });
+    theme.title = "light or dark";
+    theme.setAttribute("aria-label", "light or dark");
+    return make("div", "head", make("div", "", make("h1", "", title), make("p", "", text)), theme);
+  }
+
+  function section(title, className, children, isOpen) {
+    if (!children.length) return [];
+    const box = make("details", "", make("summary", "", title), make("div", className, ...children));
+    box.open = isOpen;
+    return [box];
   }
 
   function showAll() {
-    page.append(head(data.title, data.subtitle));
-    if (data.summary.length) page.append(table(data.summary));
-    page.append(chips(), ...data.items.map(card));
+    const left = data.num_left_out ? `; ${data.num_left_out} more did not fit into this file, the folder has them` : "";
+    page.append(head(data.title, data.subtitle + left));
+    if (data.summary.length) page.append(...section("Figures", "", [ltm3d.page.table(data.summary)], data.summary.length < 8));
+    page.append(...section("Plots", "plots", ltm3d.page.plots(data.summary, data.curves), true));
+    page.append(...section("Generation, step by step", "processes", ltm3d.page.processes(), true));
+    const cards = data.items.map(card);
+    page.append(make("div", "tools", chips(cards), make("div", "right", ...ordering(cards), turnButton())));
+    const most = Math.max(0, ...data.items.map((item) => item.results.reduce((sum, result) => sum + result.samples.length, 1) + (item.prompt_kind === "none" ? 0 : 1)));
+    page.append(make("div", most > 3 ? "items" : "items few", ...cards));
   }
 
   function showBlind(count) {
@@ -204,20 +172,18 @@
     page.append(head("What is each of these?", `${items.length} generated shapes, without labels.`));
     const grid = make("div", "blind");
     const cells = items.map((item, i) => {
-      const shape = { name: item.samples[0], magnify: item.magnify, missing: !item.samples[0], label: `shape ${i + 1}` };
-      const open = () => enlarge([shape], shape.label);
-      const cell = make("figure", "", make("span", "number", i + 1), shapeTile(shape, open));
-      const frames = [2, 4, 6].map((eighth) => Math.floor((eighth * data.frames) / 8));
-      if (!shape.missing) cell.append(make("div", "sides", ...frames.map((frame) => make("div", "tile", sprite(shape.name, frame)))));
+      const shape = { name: item.results[0].samples[0], magnify: item.magnify, drawn: item.results[0].drawn, label: `shape ${i + 1}` };
+      const cell = make("figure", "", make("span", "number", i + 1), shapeTile(shape, () => enlarge([shape], shape.label)));
+      const frames = data.frames > 1 ? [2, 4, 6].map((eighth) => Math.floor((eighth * data.frames) / 8)) : [];
+      if (shape.name) cell.append(make("div", "sides", ...frames.map((frame) => make("div", "tile", sprite(shape, frame)))));
       return cell;
     });
     grid.append(...cells);
-    const button = make("button", "plain", "Show the answers");
-    button.onclick = () => {
-      button.remove();
+    const answers = button("plain", "Show the answers", () => {
+      answers.remove();
       items.forEach((item, i) => cells[i].append(make("figcaption", "", item.category || item.caption)));
-    };
-    page.append(grid, button);
+    });
+    page.append(grid, answers);
   }
 
   function route() {

@@ -1,85 +1,12 @@
-// Shapes that spin: geometry out of packed text, one renderer for several panes, turning by hand.
-// Needs the global THREE; gives the global ltm3d. No network, no storage.
+// Shapes that spin: one renderer for several panes, turning by hand and by keys, or for any number of tiles.
+// Needs the globals THREE and ltm3d (shapes.js). No network, no storage.
 (function () {
   "use strict";
-  const CREASE = Math.cos((40 * Math.PI) / 180); // faces that meet more sharply keep their edge
   const SPIN = 0.7; // radians a second
-  // Camera and light of ltm3d/rendering, filled in by viewer.py: a shape does not jump when its picture begins to turn.
-  const LOOK = "$look";
+  const PATIENCE_MS = 12; // of a frame that tiles may take; those that are left come in the next
+  const LOOK = ltm3d.LOOK;
   const radians = (degrees) => (degrees * Math.PI) / 180;
   const START = { yaw: radians(LOOK.azimuth), pitch: radians(LOOK.elevation) };
-
-  function unpack(text, Kind) {
-    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    return new Kind(bytes.buffer);
-  }
-
-  function toLinear(value) {
-    const s = value / 255;
-    return s <= 0.04045 ? s / 12.92 : Math.pow((s + 0.055) / 1.055, 2.4);
-  }
-
-  function faceNormals(positions, faces) {
-    const normals = new Float32Array(faces.length); // length = twice the area
-    for (let f = 0; f < faces.length; f += 3) {
-      const [a, b, c] = [faces[f] * 3, faces[f + 1] * 3, faces[f + 2] * 3];
-      const ux = positions[b] - positions[a], uy = positions[b + 1] - positions[a + 1], uz = positions[b + 2] - positions[a + 2];
-      const vx = positions[c] - positions[a], vy = positions[c + 1] - positions[a + 1], vz = positions[c + 2] - positions[a + 2];
-      normals[f] = uy * vz - uz * vy;
-      normals[f + 1] = uz * vx - ux * vz;
-      normals[f + 2] = ux * vy - uy * vx;
-    }
-    return normals;
-  }
-
-  // Faces around each vertex, end to end: vertex v owns around[start[v]] … around[start[v + 1] - 1].
-  function facesAround(faces, numVertices) {
-    const start = new Uint32Array(numVertices + 1);
-    for (const v of faces) start[v + 1]++;
-    for (let v = 0; v < numVertices; v++) start[v + 1] += start[v];
-    const next = start.slice(), around = new Uint32Array(faces.length);
-    for (let i = 0; i < faces.length; i++) around[next[faces[i]]++] = i - (i % 3);
-    return { start, around };
-  }
-
-  // Normals that are smooth over round parts and keep edges: each corner averages the faces that bend less than CREASE.
-  function cornerNormals(faces, normals, numVertices) {
-    const { start, around } = facesAround(faces, numVertices);
-    const lengths = new Float32Array(faces.length / 3).map((_, f) => Math.hypot(normals[3 * f], normals[3 * f + 1], normals[3 * f + 2]) || 1);
-    const result = new Float32Array(faces.length * 3);
-    for (let i = 0; i < faces.length; i++) {
-      const own = i - (i % 3), ownLength = lengths[own / 3];
-      let x = 0, y = 0, z = 0;
-      for (let k = start[faces[i]]; k < start[faces[i] + 1]; k++) {
-        const f = around[k];
-        const dot = normals[own] * normals[f] + normals[own + 1] * normals[f + 1] + normals[own + 2] * normals[f + 2];
-        if (f !== own && dot < CREASE * ownLength * lengths[f / 3]) continue;
-        x += normals[f]; y += normals[f + 1]; z += normals[f + 2];
-      }
-      const length = Math.hypot(x, y, z) || 1;
-      result.set([x / length, y / length, z / length], 3 * i);
-    }
-    return result;
-  }
-
-  function toObject(packed) {
-    const positions = Float32Array.from(unpack(packed.positions, Int16Array), (value) => value * packed.scale);
-    const faces = unpack(packed.faces, packed.wide ? Uint32Array : Uint16Array);
-    const colors = packed.colors ? unpack(packed.colors, Uint8Array) : null;
-    const normals = cornerNormals(faces, faceNormals(positions, faces), positions.length / 3);
-    const corners = new Float32Array(faces.length * 3), shades = new Float32Array(faces.length * 3);
-    for (let i = 0; i < faces.length; i++)
-      for (let k = 0; k < 3; k++) {
-        corners[3 * i + k] = positions[3 * faces[i] + k];
-        shades[3 * i + k] = LOOK.black + (LOOK.white - LOOK.black) * toLinear(colors ? colors[3 * faces[i] + k] : LOOK.grey);
-      }
-    const geometry = new THREE.BufferGeometry();
-    geometry.setAttribute("position", new THREE.BufferAttribute(corners, 3));
-    geometry.setAttribute("normal", new THREE.BufferAttribute(normals, 3));
-    geometry.setAttribute("color", new THREE.BufferAttribute(shades, 3));
-    const material = new THREE.MeshPhongMaterial({ vertexColors: true, side: THREE.DoubleSide, specular: 0, shininess: 0 });
-    return new THREE.Mesh(geometry, material);
-  }
 
   function lights(camera) {
     const headlight = new THREE.DirectionalLight(0xffffff, LOOK.headlight);
@@ -88,36 +15,58 @@
     return new THREE.HemisphereLight(0xffffff, new THREE.Color().setScalar(LOOK.ground), LOOK.sky);
   }
 
-  // One canvas over several panes; each pane = {element, object}: the object is drawn where the element stands.
-  function createStage(canvas) {
+  function release(object) {
+    object.geometry.dispose();
+    object.material.dispose();
+  }
+
+  // A canvas with the project's camera and light. `draw` puts an object into a part of it, in the canvas's own pixels
+  // over `ratio`.
+  function createDrawer(canvas) {
     const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
     renderer.outputEncoding = THREE.sRGBEncoding;
     renderer.setClearColor(0x000000, 0);
     const scene = new THREE.Scene(), camera = new THREE.PerspectiveCamera(LOOK.field_of_view, 1, 0.1, 50);
     scene.add(camera, lights(camera));
-    let panes = [], fit = 1, request = 0, last = 0, yaw = START.yaw, pitch = START.pitch, zoom = 1, spinning = true, held = null;
 
-    function place() {
+    function look(yaw, pitch, zoom) {
       const far = LOOK.distance * zoom;
       camera.position.set(far * Math.cos(pitch) * Math.sin(yaw), far * Math.sin(pitch), far * Math.cos(pitch) * Math.cos(yaw));
       camera.lookAt(0, 0, 0);
     }
 
-    function drawPane(pane, frame) {
-      const box = pane.element.getBoundingClientRect();
-      const left = box.left - frame.left, bottom = frame.bottom - box.bottom;
-      if (box.width <= 0 || box.height <= 0) return;
-      camera.aspect = box.width / box.height;
+    function draw(object, magnify, left, bottom, width, height) {
+      camera.aspect = width / height;
       // The field of view holds for the shorter side, so a narrow pane does not cut the shape.
       const half = Math.tan(radians(LOOK.field_of_view) / 2) / Math.min(1, camera.aspect);
       camera.fov = (Math.atan(half) * 360) / Math.PI;
-      camera.zoom = fit;
+      camera.zoom = magnify;
       camera.updateProjectionMatrix();
-      renderer.setViewport(left, bottom, box.width, box.height);
-      renderer.setScissor(left, bottom, box.width, box.height);
-      scene.add(pane.object);
+      camera.updateMatrixWorld();
+      renderer.setViewport(left, bottom, width, height);
+      renderer.setScissor(left, bottom, width, height);
+      const ratio = renderer.getPixelRatio();
+      if (object.prepare) object.prepare(camera, width * ratio, height * ratio);
+      scene.add(object);
       renderer.render(scene, camera);
-      scene.remove(pane.object);
+      scene.remove(object);
+    }
+
+    return { renderer, look, draw };
+  }
+
+  // One canvas over several panes; each pane = {element, object}: the object is drawn where the element stands.
+  function createStage(canvas) {
+    const { renderer, look, draw: drawObject } = createDrawer(canvas);
+    let panes = [], fit = 1, request = 0, last = 0, yaw = START.yaw, pitch = START.pitch, zoom = 1, spinning = true, held = null;
+
+    function turn(byYaw, byPitch) {
+      yaw += byYaw;
+      pitch = Math.max(-1.45, Math.min(1.45, pitch + byPitch));
+    }
+
+    function scale(factor) {
+      zoom = Math.max(0.4, Math.min(2.5, zoom * factor));
     }
 
     function draw(now) {
@@ -131,11 +80,14 @@
         renderer.setPixelRatio(ratio);
         renderer.setSize(frame.width, frame.height, false);
       }
-      place();
+      look(yaw, pitch, zoom);
       renderer.setScissorTest(false);
       renderer.clear();
       renderer.setScissorTest(true);
-      for (const pane of panes) drawPane(pane, frame);
+      for (const pane of panes) {
+        const box = pane.element.getBoundingClientRect();
+        if (box.width > 0 && box.height > 0) drawObject(pane.object, fit, box.left - frame.left, frame.bottom - box.bottom, box.width, box.height);
+      }
       canvas.dataset.frames = Number(canvas.dataset.frames || 0) + 1;
     }
 
@@ -146,22 +98,33 @@
       });
       element.addEventListener("pointermove", (event) => {
         if (!held) return;
-        yaw -= (event.clientX - held.x) * 0.01;
-        pitch = Math.max(-1.45, Math.min(1.45, pitch + (event.clientY - held.y) * 0.01));
+        turn((held.x - event.clientX) * 0.01, (event.clientY - held.y) * 0.01);
         held = { x: event.clientX, y: event.clientY };
       });
       for (const name of ["pointerup", "pointercancel"]) element.addEventListener(name, () => (held = null));
       element.addEventListener("dblclick", () => (spinning = !spinning));
       element.addEventListener("wheel", (event) => {
         event.preventDefault();
-        zoom = Math.max(0.4, Math.min(2.5, zoom * Math.exp(event.deltaY * 0.001)));
+        scale(Math.exp(event.deltaY * 0.001));
       }, { passive: false });
+    }
+
+    // Arrows turn, + and - zoom, the space bar stops and starts; for addEventListener("keydown", …).
+    function press(event) {
+      const keys = {
+        ArrowLeft: () => turn(-0.12, 0), ArrowRight: () => turn(0.12, 0), ArrowUp: () => turn(0, 0.1), ArrowDown: () => turn(0, -0.1),
+        "+": () => scale(0.9), "=": () => scale(0.9), "-": () => scale(1.1), " ": () => (spinning = !spinning),
+      };
+      if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === " " && event.target.closest && event.target.closest("button")) return; // presses the button
+      event.preventDefault();
+      keys[event.key]();
     }
 
     function stop() {
       cancelAnimationFrame(request);
       request = 0;
-      for (const pane of panes) { pane.object.geometry.dispose(); pane.object.material.dispose(); }
+      for (const pane of panes) release(pane.object);
       panes = [];
     }
 
@@ -175,8 +138,86 @@
       request = requestAnimationFrame(draw);
     }
 
-    return { show, stop, turnBy };
+    return { show, stop, turnBy, press };
   }
 
-  window.ltm3d = { toObject, createStage };
+  // Any number of tiles with one WebGL context: each is drawn in turn and copied to the tile's own plain canvas.
+  function createTurntable() {
+    const canvas = document.createElement("canvas"), drawer = createDrawer(canvas);
+    drawer.renderer.setScissorTest(true);
+    let tiles = [], left = 0, request = 0, last = 0, yaw = START.yaw; // `left`: tiles that this turn is still to show
+    let paused = false;
+
+    function drawTile(tile) {
+      const box = tile.canvas.getBoundingClientRect(), ratio = Math.min(2, window.devicePixelRatio || 1);
+      const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
+      if (!width || !height) return;
+      if (canvas.width < width || canvas.height < height)
+        drawer.renderer.setSize(Math.max(canvas.width, width), Math.max(canvas.height, height), false);
+      if (tile.canvas.width !== width || tile.canvas.height !== height) Object.assign(tile.canvas, { width, height });
+      drawer.draw(tile.object, tile.magnify, 0, 0, width, height);
+      const plain = tile.canvas.getContext("2d");
+      plain.clearRect(0, 0, width, height);
+      plain.drawImage(canvas, 0, canvas.height - height, width, height, 0, 0, width, height);
+      tile.canvas.dataset.frames = Number(tile.canvas.dataset.frames || 0) + 1;
+      if (tile.onFirst) tile.onFirst();
+      tile.onFirst = null;
+    }
+
+    // The shapes turn on together, once each of them has been drawn: however long that takes, they look the same way.
+    function draw(now) {
+      request = requestAnimationFrame(draw);
+      if (left <= 0) {
+        yaw += SPIN * Math.min(0.25, (now - last) / 1000);
+        last = now;
+        left = tiles.length;
+      }
+      drawer.look(yaw, START.pitch, 1);
+      const start = performance.now();
+      do {
+        const tile = tiles.shift();
+        tiles.push(tile);
+        drawTile(tile);
+      } while (--left > 0 && performance.now() - start < PATIENCE_MS);
+    }
+
+    function go() {
+      if (!request && tiles.length && !paused) {
+        [last, left] = [performance.now(), 1]; // the first frame is as the still pictures
+        request = requestAnimationFrame(draw);
+      }
+    }
+
+    // A tile is {canvas, object, magnify, onFirst}; the object is the turntable's until `remove`. `onFirst` is called
+    // when the tile has been drawn once.
+    function add(tile) {
+      if (!tiles.length) yaw = START.yaw;
+      tiles.unshift(tile);
+      left++;
+      go();
+    }
+
+    function remove(tile) {
+      if (!tiles.includes(tile)) return;
+      tiles = tiles.filter((other) => other !== tile);
+      release(tile.object);
+      if (!tiles.length) halt();
+    }
+
+    function halt() {
+      cancelAnimationFrame(request);
+      request = 0;
+    }
+
+    // While something else is looked at.
+    function pause(on) {
+      paused = on;
+      if (on) halt();
+      else go();
+    }
+
+    return { add, remove, pause };
+  }
+
+  Object.assign(ltm3d, { createStage, createTurntable });
 })();

@@ -1,0 +1,47 @@
+"""`ltm3d compare`: two galleries, or the galleries of two model versions, on one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri, check_registry
+from ltm3d.errors import ConfigError
+
+
+def compare(
+    galleries: Annotated[
+        list[str], typer.Argument(help="Two or more: gallery folders, NAME=FOLDER to name one, or aliases of --model.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the page; it must not exist.")],
+    model: Annotated[str, typer.Option(help="The registered model whose aliases are meant.")] = "ltm3d-sdf",
+    tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
+) -> None:
+    """Put galleries side by side: the same prompts, what each makes of them, and how the figures change.
+
+    Examples:
+
+        ltm3d compare champion challenger --out comparison
+
+        ltm3d compare before=../old/data/gallery/sdf after=data/gallery/sdf --out comparison
+    """
+    import tempfile
+
+    from ltm3d.serving.comparison import compare_galleries
+    from ltm3d.tracking.galleries import download_gallery
+
+    if out.exists():
+        raise ConfigError(f"{out} exists; name a new folder")
+    with tempfile.TemporaryDirectory() as temporary:
+        found = []
+        for number, given in enumerate(galleries):
+            name, _, path = given.rpartition("=")
+            folder = Path(path)
+            if name or folder.is_dir():
+                found.append((name or str(folder), folder))
+            else:
+                check_registry(tracking_uri)
+                label, folder = download_gallery(model, given, tracking_uri, Path(temporary) / str(number))
+                found.append((label, folder))
+        page = compare_galleries(out, found, title=" · ".join(name for name, _ in found))
+    typer.echo(f"{page}  (open it in a browser)")

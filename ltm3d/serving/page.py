@@ -1,0 +1,42 @@
+"""The demo page: a picture or a text in, progress, a shape that spins, a file to take away; nothing is fetched."""
+
+from html import escape
+from string import Template
+from typing import Any
+
+from ltm3d.serving.packing import pack_shape
+from ltm3d.serving.pictures import magnification
+from ltm3d.serving.requests import RequestLimits
+from ltm3d.serving.viewer import ASSETS, script_json, three_script, viewer_script
+from ltm3d.tokenizers.shape import Shape
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def demo_page(*, model: str, limits: RequestLimits) -> str:
+    """Return the page's text.
+
+    Args:
+        model: the model's address, shown in the page.
+    """
+    template = Template((ASSETS / "demo.html").read_text("utf-8"))
+    return template.substitute(
+        model=escape(model),
+        style=(ASSETS / "demo.css").read_text("utf-8"),
+        three=three_script(),
+        viewer=viewer_script(),
+        limits=script_json({"image_bytes": limits.max_image_bytes}),
+        max_text=limits.max_text_length,
+        max_steps=limits.max_steps,
+        max_guidance=f"{limits.max_guidance:g}",
+        max_temperature=f"{limits.max_temperature:g}",
+        script=(ASSETS / "demo.js").read_text("utf-8"),
+    )
+
+
+def view_of(shape: Shape) -> dict[str, Any]:
+    """Return a shape as the page's viewer takes it, with its magnification."""
+    return {"shape": pack_shape(shape), "magnify": magnification([shape])}

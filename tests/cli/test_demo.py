@@ -1,0 +1,124 @@
+"""`ltm3d demo` as people use it: a process, a browser, a picture, a shape that turns, a file."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import pytest
+import trimesh
+from processes import free_port, running
+from prompt_pictures import transparent_box
+from tiny_bundle import make_tiny_bundle
+
+from ltm3d.cli import app
+from ltm3d.cli.demo import listen
+from ltm3d.errors import Ltm3dError
+
+needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
+COMMAND = [sys.executable, "-c", "from ltm3d.cli.app import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("demo"), free_port()
+    bundle = make_tiny_bundle(folder / "bundle")
+    command = [*COMMAND, "demo", "--model", str(bundle), "--port", str(port), "--max-waiting", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    url = f"http://127.0.0.1:{port}"
+    with running(command, health=f"{url}/health", folder=folder, environment=environment) as process:
+        yield url
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) in (0, 130, -signal.SIGINT)
+    log = (folder / "server.log").read_text()
+    assert f"{url}; Ctrl-C ends it" in log and "Traceback" not in log and "ERROR" not in log
+
+
+def wait_for_file(path: Path) -> None:
+    for _ in range(200):
+        if path.is_file():
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"{path} did not come; there are {[file.name for file in path.parent.iterdir()]}")
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(address: str, tmp_path: Path) -> None:
+    picture = tmp_path / "box.png"
+    picture.write_bytes(transparent_box())
+    with browser.open_browser(1100, 700) as page:
+        page.open(address + "/")
+        page.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
+        page.click("#generate")
+        page.wait("document.getElementById('status').textContent.includes('write a text, choose a picture')")
+
+        page.evaluate("document.getElementById('text').value = 'a red chair 🪑'")
+        page.evaluate("document.getElementById('seed').value = '3'")
+        page.click("#generate")
+        page.wait("document.getElementById('status').textContent.includes('faces, seed 3')")
+        page.wait("Number(document.getElementById('canvas').dataset.frames) > 1")
+        first = page.picture()
+        page.wait("Number(document.getElementById('canvas').dataset.frames) > 8")
+        second = page.picture()
+        page.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        page.click("#download")
+        wait_for_file(tmp_path / "shape-3.glb")
+
+        page.evaluate("document.getElementById('text').value = ''")
+        root = page.send("DOM.getDocument")["root"]["nodeId"]
+        node = page.send("DOM.querySelector", nodeId=root, selector="#image")["nodeId"]
+        page.send("DOM.setFileInputFiles", files=[str(picture)], nodeId=node)
+        page.wait("!document.getElementById('preview').hidden")
+        page.evaluate("document.getElementById('seed').value = '5'")
+        page.click("#generate")
+        page.wait("document.getElementById('status').textContent.includes('faces, seed 5')")
+
+        picture.write_text("no picture")
+        page.click("#clear")
+        page.send("DOM.setFileInputFiles", files=[str(picture)], nodeId=node)
+        page.click("#generate")
+        page.wait("document.getElementById('status').textContent.includes('the image cannot be read')")
+        errors = [line for line in page.console if "400 (Bad Request)" not in line]
+        requests = {request.partition("?")[0] for request in page.requests if request.startswith("http")}
+    assert errors == [] and requests == {address + "/", address + "/stream"}
+    shape = trimesh.load(tmp_path / "shape-3.glb", force="mesh")
+    assert len(shape.faces) > 50
+    stage = (slice(40, 660), slice(440, 1080))
+    assert (first[stage].max(-1) < 200).sum() > 5000, "a shape is seen"
+    assert (first[stage] != second[stage]).any(-1).sum() > 500, "it has turned"
+
+
+@pytest.mark.slow
+def test_the_demo_answers_programs_too(address: str) -> None:
+    body = json.dumps({"inputs": [{"text": "a red chair"}]}).encode()
+    request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert json.load(answer)["predictions"][0]["num_faces"] > 50
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Ltm3dError, match=f"127.0.0.1 port {port}: .*; give another --port"):
+            listen("127.0.0.1", port)
+    with listen("127.0.0.1", 0) as free:
+        assert free.getsockname()[1] > 0
+
+
+@pytest.mark.parametrize("command", ["demo", "serve"])
+def test_an_absent_model_is_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments, message in (([], "error: mlflow.db does not exist"), (["--model", "nowhere"], "error: nowhere")):
+        with pytest.raises(SystemExit) as raised:
+            app.main([command, *arguments])
+        assert str(raised.value.code).startswith(message) and "\n" not in str(raised.value.code)
+    assert capsys.readouterr().out == ""
