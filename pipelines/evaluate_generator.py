@@ -88,7 +88,8 @@ def main(representation: str) -> None:
         folder = stage.data / "gallery" / representation
         if folder.is_dir():
             shutil.rmtree(folder)  # our own output; DVC removes it too, a hand-started run does not
-        summary = [{key: row[key] for key in ("prompt", "method", *COLUMNS)} for row in rows]
+        shown = ("prompt", "method", *COLUMNS)  # normals and volume are of some representations only
+        summary = [{key: row[key] for key in shown if key in row} for row in rows]
         page = write_gallery(
             folder, items, title=f"LTM3D · {representation} · {stage.params.recipe}", summary_rows=summary
         )
