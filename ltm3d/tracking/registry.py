@@ -185,11 +185,23 @@ def _list_models(client: Any, tracking_uri: str, alias: str | None) -> str:
     return f"{tracking_uri} has " + "; ".join(lines) + remedy
 
 
+def fetch_model(version: RegisteredVersion, folder: Path, tracking_uri: str) -> tuple[Path, Path]:
+    """Return a version's whole model folder, as MLflow loads it, and the bundle in it; its hash is checked.
+
+    Args:
+        folder: where to, for a store that is not on this machine.
+
+    Raises:
+        ModelError: its files are gone, or are others than those that were registered.
+    """
+    with answering(tracking_uri) as client:
+        local = _local_path(client.get_model_version_download_uri(version.name, version.version))
+        model = local if local is not None else _fetch(version, folder, tracking_uri)
+        return model, _check_bundle(_find_bundle(model, version), version)
+
+
 def _download(client: Any, version: Any, tracking_uri: str) -> Path:
     """Return the version's bundle: of a store on this machine where it lies, of another from a local cache."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
     local = _local_path(client.get_model_version_download_uri(version.name, version.version))
     if local is not None:
         return _check_bundle(_find_bundle(local, version), version)
@@ -202,15 +214,23 @@ def _download(client: Any, version: Any, tracking_uri: str) -> Path:
             log.warning("%s; it is fetched again", error)
             shutil.rmtree(final)
     cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as partial, current_server(tracking_uri):
-        try:
-            mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=partial)
-        except (MlflowException, OSError) as error:
-            raise ModelError(f"{_gone(version)} ({' '.join(str(error).split())[:200]})") from error
-        bundle = _check_bundle(_find_bundle(Path(partial), version), version)
+    with tempfile.TemporaryDirectory(dir=cache) as partial:
+        bundle = _check_bundle(_find_bundle(_fetch(version, Path(partial), tracking_uri), version), version)
         if not final.is_dir():  # another process may have been faster
             os.replace(bundle, final)
     return final
+
+
+def _fetch(version: Any, folder: Path, tracking_uri: str) -> Path:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    with current_server(tracking_uri):
+        try:
+            mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(folder))
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"{_gone(version)} ({' '.join(str(error).split())[:200]})") from error
+    return folder
 
 
 def _check_bundle(bundle: Path, version: Any) -> Path:

@@ -1,5 +1,6 @@
 """One version tried out as a server would: its files, its signature, an answer, and how long that takes."""
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 
 from ltm3d.errors import ModelError
 from ltm3d.tracking.logged_model import INPUT_EXAMPLE, current_server
-from ltm3d.tracking.registry import resolve_model
+from ltm3d.tracking.registry import fetch_model
 from ltm3d.tracking.versions import RegisteredVersion, answering
 
 Fields = dict[str, tuple[str, bool]]  # name → (type, whether a request must have it)
@@ -45,10 +46,11 @@ def try_version(version: RegisteredVersion, tracking_uri: str) -> Trial:
 
     signature, size_mb = None, None
     try:
-        signature = read_signature(version, tracking_uri)
-        size_mb = folder_size(resolve_model(version.uri, tracking_uri)) / 1e6
-        with answering(tracking_uri), current_server(tracking_uri):
-            model = mlflow.pyfunc.load_model(version.uri)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder, bundle = fetch_model(version, Path(temporary), tracking_uri)
+            size_mb = folder_size(bundle) / 1e6
+            signature = _signature_of(mlflow.models.Model.load(str(folder)))
+            model = mlflow.pyfunc.load_model(str(folder))
             model.predict(INPUT_EXAMPLE)  # the first answer also starts what the second finds ready
             started = time.monotonic()
             answer = model.predict(INPUT_EXAMPLE)[0]
@@ -79,7 +81,11 @@ def read_signature(version: RegisteredVersion, tracking_uri: str) -> Signature |
     import mlflow
 
     with answering(tracking_uri), current_server(tracking_uri):
-        signature = mlflow.models.get_model_info(version.uri).signature
+        return _signature_of(mlflow.models.get_model_info(version.uri))
+
+
+def _signature_of(model: Any) -> Signature | None:
+    signature = model.signature
     if signature is None or signature.inputs is None or signature.outputs is None:
         return None
     return Signature(inputs=_fields(signature.inputs), outputs=_fields(signature.outputs))

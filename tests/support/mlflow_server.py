@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 USER, PASSWORD = "admin", "a-password-of-the-tests"
@@ -75,7 +76,7 @@ def _as_user() -> list[str]:
 
 
 def _stop_postgres(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()  # smart shutdown would wait for clients
+    process.send_signal(signal.SIGINT)  # fast shutdown: SIGTERM would wait for its clients
     try:
         process.wait(timeout=5)
     except subprocess.TimeoutExpired:
@@ -89,25 +90,25 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
     A client takes them from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
     """
-    import psycopg2
+    import psycopg
 
     with postgres(folder / "postgres.log") as database:
-        connection = psycopg2.connect(f"{database}/postgres")
-        connection.autocommit = True
-        for name in ("mlflow", "auth"):
-            connection.cursor().execute(f"CREATE DATABASE {name}")
-        connection.close()
+        with psycopg.connect(f"{database}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE mlflow")
+            connection.execute("CREATE DATABASE auth")
         port = free_port()
         config = folder / "auth.ini"
         config.write_text(
             "[mlflow]\ndefault_permission = READ\n"
             f"database_uri = {database}/auth\nadmin_username = {USER}\nadmin_password = {PASSWORD}\n"
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            "auth_cache_ttl_seconds = 60\n"  # else each request takes the time that guessing a password should
         )
         environment = {
             **os.environ,
             "MLFLOW_AUTH_CONFIG_PATH": str(config),
             "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the tests",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
         command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1"]
@@ -121,12 +122,12 @@ def mlflow_server(folder: Path) -> Iterator[str]:
             _wait_for(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(process.pid, 15)
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait(timeout=20)
+            with suppress(ProcessLookupError):  # its children are in its group, and may outlive it
+                os.killpg(process.pid, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=20)
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=20)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
