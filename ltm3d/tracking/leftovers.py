@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ltm3d.tracking.lock import model_lock
+from ltm3d.tracking.logged_model import current_server
 from ltm3d.tracking.versions import REMOVED_TAG, RegisteredVersion, answering, list_versions
 
 EXPERIMENT = "ltm3d"  # the stages' own; models of others are left alone
@@ -56,11 +57,11 @@ def find_old_weights(
                 is_old = place >= keep and version.version not in aliased and version.uri not in kept_uris
                 if is_old and REMOVED_TAG not in version.tags and _model_id(version):
                     reason = f"no alias, and not of the newest {keep}"
-                    found.append(_weights(client, version, _model_id(version), reason))
+                    found.append(_weights(version, _model_id(version), reason, tracking_uri))
         for logged in _logged_models(client, experiment):
             is_settled = time.time() - logged.creation_timestamp / 1000 > SETTLED_S
             if logged.model_id not in used and is_settled:
-                found.append(_weights(client, None, logged.model_id, "no version has it"))
+                found.append(_weights(None, logged.model_id, "no version has it", tracking_uri))
     return found
 
 
@@ -115,7 +116,13 @@ def _model_id(version: RegisteredVersion) -> str:
     return version.source.removeprefix("models:/") if version.source.startswith("models:/m-") else ""
 
 
-def _weights(client: Any, version: RegisteredVersion | None, model_id: str, reason: str) -> OldWeights:
-    tags = client.get_logged_model(model_id).tags
-    size = tags.get("mlflow.model.sizeBytes", "0") if tags else "0"
-    return OldWeights(version=version, model_id=model_id, reason=reason, size=int(size) if size.isdigit() else 0)
+def _weights(version: RegisteredVersion | None, model_id: str, reason: str, tracking_uri: str) -> OldWeights:
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+
+    try:
+        with current_server(tracking_uri):
+            size = int(Model.load(f"models:/{model_id}").model_size_bytes or 0)
+    except (MlflowException, OSError):  # half gone already
+        size = 0
+    return OldWeights(version=version, model_id=model_id, reason=reason, size=size)

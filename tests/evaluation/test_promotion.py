@@ -15,6 +15,7 @@ from small_registry import CLEAN, GATE, NAME, Registry
 
 from ltm3d.errors import ModelError
 from ltm3d.evaluation.promotion import promote, roll_back
+from ltm3d.tracking.leftovers import find_old_weights, remove_weights
 from ltm3d.tracking.registry import resolve_model
 from ltm3d.tracking.versions import get_version_by_alias
 
@@ -132,6 +133,12 @@ def test_the_same_behind_a_server_with_postgres_and_passwords(tmp_path: Path, mo
         (cached / "generator" / "model.safetensors").write_bytes(b"other weights")
         again = resolve_model(f"models:/{NAME}@champion", uri)
         assert (again / "generator" / "model.safetensors").read_bytes() != b"other weights", "it is fetched again"
+
+        third, _ = registry.add(WORSE), registry.add(WORSE)
+        (old,) = find_old_weights(uri, keep=0)
+        assert old.version is not None and old.version.version == third and remove_weights(old, uri)
+        with pytest.raises(ModelError, match="removed by `ltm3d gc`"):
+            resolve_model(f"models:/{NAME}/{third}", uri)
 
         for file in (tmp_path / "artifacts").rglob("bundle.json"):
             file.unlink()
