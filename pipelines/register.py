@@ -213,7 +213,7 @@ def provenance(stage: _stage.Stage, representation: str, document: Mapping[str, 
 
 def write_receipt(path: Path, version: RegisteredVersion) -> None:
     """Write what was registered; the same model with the same figures gives the same bytes in the same registry."""
-    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "recipe")
+    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "references", "recipe")
     receipt = {
         "model": version.name,
         "version": version.version,
