@@ -1,5 +1,6 @@
 """One version tried out as a server would: its files, its signature, an answer, and how long that takes."""
 
+import base64
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,9 @@ from ltm3d.errors import ModelError
 from ltm3d.tracking.logged_model import INPUT_EXAMPLE, current_server
 from ltm3d.tracking.registry import fetch_model
 from ltm3d.tracking.versions import RegisteredVersion, answering
+
+FILES = ("glb", "ply")  # an answer has one of them, in base64
+MAGIC = (b"glTF", b"ply")
 
 Fields = dict[str, tuple[str, bool]]  # name → (type, whether a request must have it)
 
@@ -58,17 +62,19 @@ def try_version(version: RegisteredVersion, tracking_uri: str) -> Trial:
     except Exception as error:  # whatever a model does wrong is a reason not to promote it
         failure = f"it cannot be loaded or does not answer: {' '.join(str(error).split())[:300]}"
         return Trial(failure=failure, signature=signature, size_mb=size_mb)
-    return Trial(failure=_fault_of(answer), signature=signature, size_mb=size_mb, seconds=seconds)
+    return Trial(failure=fault_of(answer), signature=signature, size_mb=size_mb, seconds=seconds)
 
 
-def _fault_of(answer: Any) -> str | None:
+def fault_of(answer: Any) -> str | None:
     """Say what is wrong with an answer, whatever kind of shape it carries."""
     given = dict(answer)
     if given.get("error"):
         return f"its answer is an error: {given['error']}"
-    counts = [value for name, value in given.items() if name.startswith("num_") and isinstance(value, int)]
-    if not any(isinstance(value, str) and value for value in given.values()) or not any(counts):
+    files = [given[name] for name in FILES if given.get(name)]
+    if len(files) != 1 or not given.get("num_vertices"):
         return "its answer has no shape"
+    if not base64.b64decode(files[0]).startswith(MAGIC):
+        return "its answer's file is none of GLB or PLY"
     return None
 
 

@@ -1,11 +1,12 @@
 """What clients may count on; trials of real models are in tests/evaluation/test_promotion.py."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ltm3d.errors import ModelError
-from ltm3d.tracking.trial import Signature, folder_size, incompatible
+from ltm3d.tracking.trial import Signature, fault_of, folder_size, incompatible
 
 OLD = Signature(
     inputs={"text": ("string", False), "seed": ("long", False)}, outputs={"glb": ("string", False), "n": ("long", True)}
@@ -47,3 +48,19 @@ def test_a_folders_size_is_that_of_its_files(tmp_path: Path) -> None:
     assert folder_size(tmp_path) == 5
     with pytest.raises(ModelError, match="no folder"):
         folder_size(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"glb": "Z2xURg==", "num_vertices": 3}, None),
+        ({"ply": "cGx5Cg==", "num_vertices": 3, "note": "n"}, None),
+        ({"glb": "Z2xURg==", "num_vertices": 0}, "no shape"),
+        ({"glb": None, "num_vertices": 3, "note": "n"}, "no shape"),
+        ({"glb": "AAAA", "num_vertices": 3}, "none of GLB or PLY"),
+        ({"error": "no surface"}, "no surface"),
+    ],
+)
+def test_an_answer_is_a_shape(answer: dict[str, Any], said: str | None) -> None:
+    fault = fault_of(answer)
+    assert fault is None if said is None else fault is not None and said in fault
