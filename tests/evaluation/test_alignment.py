@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import transformers
 from shapes import box, sphere
+from small_clip import save_small_clip
 
-from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokenizer
 from ltm3d.errors import ConfigError
 from ltm3d.evaluation.alignment import AlignmentConfig, AlignmentWork, load_clip, measure_alignment, weights_name
 from ltm3d.evaluation.measurement import map_here
@@ -22,15 +21,7 @@ BALL, CUBE = sphere(0.8, subdivisions=2), box()
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights") / "small-clip"
-    torch.manual_seed(0)
-    config = TinyClipConfig(
-        image_size=32, patch_size=16, image_dim=16, image_layers=2, text_dim=24, text_layers=2, num_heads=2,
-        projection_dim=12,
-    )  # fmt: skip
-    words = build_tokenizer(CAPTIONS, config=config)
-    TinyClip(config, vocabulary_size=len(words)).save(folder, words)
-    return folder
+    return save_small_clip(tmp_path_factory.mktemp("weights") / "small-clip", CAPTIONS)
 
 
 def work() -> list[AlignmentWork]:

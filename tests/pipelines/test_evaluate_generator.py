@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from evaluation_data import write_evaluation_data
 from mlflow_database import new_database
+from small_clip import save_small_clip
+
+from ltm3d.evaluation.alignment import weights_name
 
 REPRESENTATIONS = ("sdf", "point_cloud", "mesh", "gaussians")
 PARAMS = """
@@ -18,7 +21,11 @@ targets: [sdf, point_cloud, mesh, gaussians]
 representations: [sdf, point_cloud, mesh, gaussians]
 resources: {num_workers: 1, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
 sampling: {sdf: {}, point_cloud: {}, mesh: {}, gaussians: {}}
-evaluation: {num_points: 2000, resolution: 16, num_gallery_assets: 1}
+evaluation:
+  num_points: 2000
+  resolution: 16
+  num_gallery_assets: 1
+  alignment: {clip: [small-clip], num_views: 2, resolution: 32}
 """
 ALL = "from pipelines import evaluate_generator as stage\nfor name in {!r}: stage.main(name)"
 
@@ -28,6 +35,7 @@ ALL = "from pipelines import evaluate_generator as stage\nfor name in {!r}: stag
 def test_every_representation_is_measured_by_the_same_protocol(tmp_path: Path, repository: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS)
     new_database(tmp_path)
+    clip = weights_name(str(save_small_clip(tmp_path / "small-clip", ["a big ball", "a small ball"])))
     for representation in REPRESENTATIONS:
         write_evaluation_data(tmp_path / "data", representation)
     command = [sys.executable, "-c", ALL.format(REPRESENTATIONS)]
@@ -50,7 +58,9 @@ def test_every_representation_is_measured_by_the_same_protocol(tmp_path: Path, r
         assert figures["test-small"]["chamfer_l1"] > figures["test-big"]["chamfer_l1"], "the failure counts, and badly"
         assert by_asset["retrieval/image"]["test-big"]["chamfer_l1"] == pytest.approx(2 * 0.1, rel=0.1)
         assert document["sets"]["image/generated"]["num_shapes"] == 2
-        assert set(document["alignment"]["skipped"]) == {"clip", "ulip2", "uni3d"}
+        assert set(document["alignment"]["skipped"]) == {"ulip2", "uni3d"}
+        assert generated[f"clip_image:{clip}"] < document["none"]["true_mesh"][f"clip_image:{clip}"] == pytest.approx(1)
+        assert -1 <= figures["test-big"][f"clip_text:{clip}"] <= 1
         assert (tmp_path / "data" / "gallery" / name / "index.html").is_file()
     for hashed in ("test_ids_sha256", "references_sha256", "retrieval_ids_sha256"):
         (digest,) = {document[hashed] for document in documents.values()}
