@@ -13,6 +13,7 @@ from mlflow_database import new_database
 from mlflow_server import PASSWORD, USER, mlflow_server, postgres_folder
 from small_registry import CLEAN, GATE, NAME, Registry
 
+from ltm3d.cli import app
 from ltm3d.errors import ModelError
 from ltm3d.evaluation.promotion import promote, roll_back
 from ltm3d.tracking.leftovers import find_old_weights, remove_weights
@@ -53,9 +54,17 @@ def promote_twice_at_once(registry: Registry) -> list[str]:
     return answers
 
 
+def call_promote(registry: Registry, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Call the command and return its exit code and what it prints."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as raised:
+        app.main(["promote", *arguments, "--tracking-uri", registry.uri])
+    return int(raised.value.code or 0), capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_champions_come_and_go(registry: Registry) -> None:
+def test_champions_come_and_go(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match="no challenger"):
         promote(NAME, GATE, registry.uri)
     first = registry.add(GOOD)
@@ -69,8 +78,8 @@ def test_champions_come_and_go(registry: Registry) -> None:
     assert promote(NAME, GATE, registry.uri).reasons == (f"models:/{NAME}/{first} is champion already",)
 
     worse = registry.add(WORSE)
-    decision = promote(NAME, GATE, registry.uri)
-    assert not decision.passed
+    code, out = call_promote(registry, capsys, "--representation", "sdf")
+    assert code == 1 and "cd better" in out and "FAILS" in out and f"{NAME}: the gate keeps the challenger out" in out
     assert registry.alias("champion") == first and registry.alias("challenger") == worse
     tagged = get_version_by_alias(NAME, "challenger", registry.uri)
     assert tagged is not None and json.loads(tagged.tags["gate"])["passed"] is False
@@ -80,9 +89,10 @@ def test_champions_come_and_go(registry: Registry) -> None:
     assert all(answer.startswith("True") for answer in answers)
     assert registry.aliases() == {"challenger": better, "champion": better, "previous_champion": first}
 
-    champion, left = roll_back(NAME, registry.uri, dry_run=True)
-    assert (champion.version, left.version, registry.alias("champion")) == (first, better, better)
-    roll_back(NAME, registry.uri)
+    code, out = call_promote(registry, capsys, "--rollback", "--dry-run")
+    assert code == 0 and f"models:/{NAME}/{first} would be champion again" in out
+    assert registry.alias("champion") == better
+    assert call_promote(registry, capsys, NAME, "--rollback")[0] == 0
     assert (registry.alias("champion"), registry.alias("previous_champion")) == (first, better)
 
 
