@@ -1,4 +1,4 @@
-"""Weights in MLflow that nothing refers to: those of old versions without an alias, and those of no version."""
+"""Weights and galleries in MLflow that nothing refers to: of old versions without an alias, and of no version."""
 
 import datetime
 import time
@@ -12,6 +12,7 @@ from ltm3d.tracking.versions import REMOVED_TAG, RegisteredVersion, answering, l
 
 EXPERIMENT = "ltm3d"  # the stages' own; models of others are left alone
 LOGGED_NAME = "bundle"
+GALLERY = "gallery"  # of a version's run; larger than the weights of a small model
 SETTLED_S = 3600.0  # weights younger than this may be on their way into a version
 MODEL_PREFIX = "ltm3d-"  # of the names of our models
 
@@ -23,7 +24,7 @@ class OldWeights:
     Attributes:
         version: whose they are; None where they are of no version.
         model_id: MLflow's id of the logged model.
-        size: bytes, as MLflow noted them; 0 where it did not.
+        size: bytes, as far as they are known; with the gallery of the version's run.
     """
 
     version: RegisteredVersion | None
@@ -34,7 +35,7 @@ class OldWeights:
     @property
     def label(self) -> str:
         """How people call it."""
-        return f"{self.version.uri if self.version is not None else self.model_id}: weights"
+        return self.model_id if self.version is None else f"{self.version.uri}: weights and gallery"
 
 
 def find_old_weights(
@@ -57,11 +58,11 @@ def find_old_weights(
                 is_old = place >= keep and version.version not in aliased and version.uri not in kept_uris
                 if is_old and REMOVED_TAG not in version.tags and _model_id(version):
                     reason = f"no alias, and not of the newest {keep}"
-                    found.append(_weights(version, _model_id(version), reason, tracking_uri))
+                    found.append(_weights(client, version, _model_id(version), reason, tracking_uri))
         for logged in _logged_models(client, experiment):
             is_settled = time.time() - logged.creation_timestamp / 1000 > SETTLED_S
             if logged.model_id not in used and is_settled:
-                found.append(_weights(None, logged.model_id, "no version has it", tracking_uri))
+                found.append(_weights(client, None, logged.model_id, "no version has it", tracking_uri))
     return found
 
 
@@ -85,6 +86,9 @@ def remove_weights(weights: OldWeights, tracking_uri: str) -> bool:
             day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
             client.set_model_version_tag(version.name, version.version, REMOVED_TAG, day)
             repository.delete_artifacts()
+            if _gallery_files(client, version.run_id, GALLERY):
+                artifacts = client.get_run(version.run_id).info.artifact_uri
+                get_artifact_repository(artifacts, tracking_uri=tracking_uri).delete_artifacts(GALLERY)
     return True
 
 
@@ -116,7 +120,9 @@ def _model_id(version: RegisteredVersion) -> str:
     return version.source.removeprefix("models:/") if version.source.startswith("models:/m-") else ""
 
 
-def _weights(version: RegisteredVersion | None, model_id: str, reason: str, tracking_uri: str) -> OldWeights:
+def _weights(
+    client: Any, version: RegisteredVersion | None, model_id: str, reason: str, tracking_uri: str
+) -> OldWeights:
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
@@ -125,4 +131,14 @@ def _weights(version: RegisteredVersion | None, model_id: str, reason: str, trac
             size = int(Model.load(f"models:/{model_id}").model_size_bytes or 0)
     except (MlflowException, OSError):  # half gone already
         size = 0
+    if version is not None:
+        size += sum(_gallery_files(client, version.run_id, GALLERY))
     return OldWeights(version=version, model_id=model_id, reason=reason, size=size)
+
+
+def _gallery_files(client: Any, run_id: str, folder: str) -> list[int]:
+    """Return the sizes of a run's files below a folder."""
+    sizes: list[int] = []
+    for item in client.list_artifacts(run_id, folder):
+        sizes += _gallery_files(client, run_id, item.path) if item.is_dir else [int(item.file_size or 0)]
+    return sizes

@@ -16,8 +16,9 @@ from small_registry import CLEAN, GATE, NAME, Registry
 from ltm3d.cli import app
 from ltm3d.errors import ModelError
 from ltm3d.evaluation.promotion import promote, roll_back
+from ltm3d.tracking.client import open_client
 from ltm3d.tracking.leftovers import find_old_weights, remove_weights
-from ltm3d.tracking.registry import resolve_model
+from ltm3d.tracking.registry import find_version, resolve_model
 from ltm3d.tracking.versions import get_version_by_alias
 
 GOOD, WORSE, BETTER = [0.3, 0.2, 0.4, 0.3], [0.4, 0.3, 0.5, 0.4], [0.2, 0.1, 0.3, 0.2]
@@ -144,9 +145,15 @@ def test_the_same_behind_a_server_with_postgres_and_passwords(tmp_path: Path, mo
         again = resolve_model(f"models:/{NAME}@champion", uri)
         assert (again / "generator" / "model.safetensors").read_bytes() != b"other weights", "it is fetched again"
 
-        third, _ = registry.add(WORSE), registry.add(WORSE)
+        third = registry.add(WORSE)
+        page = tmp_path / "index.html"
+        page.write_text("<p>")
+        run = find_version(f"models:/{NAME}/{third}", uri).run_id
+        open_client(uri).log_artifact(run, str(page), "gallery")
+        registry.add(WORSE)
         (old,) = find_old_weights(uri, keep=0)
         assert old.version is not None and old.version.version == third and remove_weights(old, uri)
+        assert [item.path for item in open_client(uri).list_artifacts(run)] == ["model_card"]
         with pytest.raises(ModelError, match="removed by `ltm3d gc`"):
             resolve_model(f"models:/{NAME}/{third}", uri)
 

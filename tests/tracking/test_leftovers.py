@@ -26,12 +26,17 @@ def test_weights_without_an_alias_go_and_what_they_were_made_of_stays(
     first, second, third, newest = (registry.add([0.1 * n]) for n in range(1, 5))
     set_alias(NAME, "champion", second, uri)
     client = open_client(uri)
+    gallery = tmp_path / "gallery" / "assets"
+    gallery.mkdir(parents=True)
+    (gallery / "item.js").write_bytes(bytes(1_000_000))
+    old_run = find_version(f"models:/{NAME}/{first}", uri).run_id
+    client.log_artifacts(old_run, str(tmp_path / "gallery"), "gallery")
     run = client.create_run(experiment_id(client, uri, "ltm3d")).info.run_id
     orphan = log_bundle(registry.first, tracking_uri=uri, run=run).rpartition("/")[2]
 
     kept = {f"models:/{NAME}/{third}"}
     (old,) = find_old_weights(uri, keep=1, kept_uris=kept)
-    assert old.version is not None and old.version.version == first and old.size > 10_000
+    assert old.version is not None and old.version.version == first and 1_010_000 < old.size < 2_000_000
     assert find_old_weights(uri, keep=4) == [], "weights that were just logged may be on their way"
     monkeypatch.setattr(leftovers, "SETTLED_S", -1.0)
     assert [each.model_id for each in find_old_weights(uri, keep=4)] == [orphan]
@@ -40,6 +45,7 @@ def test_weights_without_an_alias_go_and_what_they_were_made_of_stays(
     assert find_old_weights(uri, keep=1, kept_uris=kept) == []
     with pytest.raises(ModelError, match=r"removed by `ltm3d gc` on 20.*ltm3d restore"):
         resolve_model(f"models:/{NAME}/{first}", uri)
+    assert [item.path for item in client.list_artifacts(old_run)] == ["model_card"]
     assert find_version(f"models:/{NAME}/{first}", uri).figures == {"cd": 0.1, "mean_cd": 0.5}
     for version in (second, third, newest):
         assert (resolve_model(f"models:/{NAME}/{version}", uri) / "bundle.json").is_file()
