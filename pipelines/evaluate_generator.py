@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ltm3d.evaluation.alignment import measure_alignment
 from ltm3d.evaluation.attribute_reader import AttributeReader
 from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, attribute_text
 from ltm3d.evaluation.fidelity import PROTOCOL
@@ -50,6 +51,9 @@ def main(representation: str) -> None:
         )
         stage.start_ray()
         scores = evaluator.scores(view=sampling.view, map_assets=_stage.map_over_ray)
+        work = evaluator.alignment_work(view=sampling.view) if config.alignment.clip else []
+        alignment = measure_alignment(work, config.alignment, map_assets=_stage.map_over_ray)
+        alignment.add_to(scores)
         table = to_document(scores, seed=stage.seed)
         attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
         sets = measure_shape_sets(stage, evaluator, config, view=sampling.view)
@@ -57,6 +61,8 @@ def main(representation: str) -> None:
             "protocol": PROTOCOL,
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
+            **evaluator.reference_hashes(),
+            "alignment": {"skipped": alignment.skipped},
             "fidelity_ratio": fidelity_ratios(table),
             "attribute_ratio": attribute_ratios(attributes),
             "attributes": attributes,

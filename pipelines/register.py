@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+from safetensors import safe_open
 
 from ltm3d.conditioning.photo import measure_extent
 from ltm3d.errors import DataError, ModelError
 from ltm3d.evaluation.gate import GateConfig
+from ltm3d.evaluation.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
 from ltm3d.evaluation.promotion import GATE_FILE, PER_ASSET_FILE
 from ltm3d.generator.bundle import ENCODER_FOLDER, PARTS, BundleConfig, write_bundle
-from ltm3d.nn.weights import weights_hash
-from ltm3d.shards.read import list_shards
-from ltm3d.tracking.provenance import combined_hash, git_state
-from ltm3d.tracking.registry import CHALLENGER, HASH_TAG, RegisteredVersion, register_model
+from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
+from ltm3d.shards.index import read_index
+from ltm3d.shards.read import iter_shards, list_shards
+from ltm3d.tracking.provenance import combined_hash, git_state, upstream_lock
+from ltm3d.tracking.registry import register_model
+from ltm3d.tracking.restoration import LOCK_FILE, METRICS_FOLDER
+from ltm3d.tracking.versions import CHALLENGER, HASH_TAG, RegisteredVersion
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
@@ -34,12 +40,12 @@ def main(representation: str) -> None:
         document, per_asset = read_figures(stage.data / "metrics", representation)
         bundle = make_bundle(stage, representation)
         figures = dict(flatten_figures(document))
+        tags = provenance(stage, representation, document)
+        text = write_card(stage, representation, bundle, document, tags)
         card = stage.state_dir / "card"
-        card.mkdir(exist_ok=True)
         contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
         for name, content in contents.items():
             (card / name).write_text(_json(content))
-        files = [*(card / name for name in contents), PARAMS_FILE, Path("dvc.lock")]
         gallery = stage.data / "gallery" / representation
         if gallery.is_dir():
             stage.tracker.log_artifact(gallery, "gallery")
@@ -54,10 +60,11 @@ def main(representation: str) -> None:
             bundle=bundle,
             name=f"ltm3d-{representation}",
             metrics={name: value for name, value in figures.items() if is_shown(name, gate)},
-            tags=provenance(stage, representation, document),
-            artifacts=[path for path in files if path.is_file()],
+            tags=tags,
+            artifacts=sorted(card.iterdir()),
             tracking_uri=tracking_uri,
             run=stage.tracker.run_id,
+            description=text,
         )
         write_receipt(stage.data / "receipts" / f"{representation}.json", version)
         _stage.logger.info("%s is registered, alias %s", version.uri, CHALLENGER)
@@ -92,6 +99,54 @@ def make_bundle(stage: _stage.Stage, representation: str) -> Path:
         encoder=models / "condition_encoder" if encoders.uses_own_encoder else None,
     )
     return folder
+
+
+def write_card(
+    stage: _stage.Stage, representation: str, bundle: Path, document: Mapping[str, Any], tags: Mapping[str, str]
+) -> str:
+    """Put what a version carries beside its weights into a new folder `card`; return the model card's text."""
+    card = stage.state_dir / "card"
+    if card.is_dir():
+        shutil.rmtree(card)  # ours, of an earlier run
+    card.mkdir()
+    used = {uid for shard in iter_shards(stage.data / "targets" / representation) for uid in shard.uids}
+    training = [entry for entry in read_index(stage.data / "meshes") if entry.split == "train" and entry.uid in used]
+    uids = {entry.uid for entry in training}
+    write_attribution(
+        card / ATTRIBUTION_FILE,
+        (
+            {**record, "uid": uid}
+            for shard in iter_shards(stage.data / "meshes")
+            for uid, record in zip(shard.uids, shard.records, strict=True)
+            if uid in uids
+        ),
+    )
+    text = model_card(
+        CardFacts(
+            name=f"ltm3d-{representation}",
+            representation=representation,
+            training=training,
+            document=document,
+            provenance=tags,
+            parameters={part: count_parameters(bundle / part) for part in PARTS},
+        )
+    )
+    (card / CARD_FILE).write_text(text, encoding="utf-8")
+    shutil.copyfile(PARAMS_FILE, card / PARAMS_FILE.name)
+    shutil.copytree(stage.data / "metrics", card / METRICS_FOLDER)
+    if LOCK_FILE.is_file():
+        lock = yaml.safe_load(LOCK_FILE.read_text())
+        own = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["register"]["deps"]
+        wanted = [path.replace("${item.representation}", representation) for path in own]
+        entries = upstream_lock(lock, wanted)
+        (card / LOCK_FILE.name).write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
+    return text
+
+
+def count_parameters(folder: Path) -> int:
+    """Count the numbers in a model folder's weights file; only its header is read."""
+    with safe_open(folder / WEIGHTS_FILE, framework="numpy") as weights:
+        return sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
 
 
 def read_figures(metrics: Path, representation: str) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
@@ -152,12 +207,13 @@ def provenance(stage: _stage.Stage, representation: str, document: Mapping[str, 
         "tokenizer_hash": weights_hash(stage.data / "models" / "tokenizer" / representation),
         "protocol": str(document.get("protocol", "")),
         "test_set": str(document.get("test_ids_sha256", "")),
+        "references": str(document.get("references_sha256", "")),
     }
 
 
 def write_receipt(path: Path, version: RegisteredVersion) -> None:
     """Write what was registered; the same model with the same figures gives the same bytes in the same registry."""
-    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "recipe")
+    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "references", "recipe")
     receipt = {
         "model": version.name,
         "version": version.version,

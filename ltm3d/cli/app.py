@@ -9,11 +9,13 @@ from ltm3d.cli.compare import compare
 from ltm3d.cli.demo import demo, serve
 from ltm3d.cli.doctor import doctor
 from ltm3d.cli.evaluate import evaluate
+from ltm3d.cli.gc import gc
 from ltm3d.cli.generate import generate
 from ltm3d.cli.inspect import inspect
 from ltm3d.cli.models import models
 from ltm3d.cli.plan import plan
 from ltm3d.cli.promote import promote
+from ltm3d.cli.restore import restore
 from ltm3d.cli.results import results
 from ltm3d.cli.tokens import tokens
 from ltm3d.errors import AssetError, Ltm3dError
@@ -37,7 +39,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (generate, demo, serve, evaluate, compare, inspect, promote, results, models, plan, doctor):
+for command in (
+    generate,
+    demo,
+    serve,
+    evaluate,
+    compare,
+    inspect,
+    promote,
+    restore,
+    gc,
+    results,
+    models,
+    plan,
+    doctor,
+):
     app.command()(command)
 app.add_typer(tokens, name="tokens")
 

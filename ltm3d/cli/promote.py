@@ -8,23 +8,28 @@ from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri, check_registry
 
 
 def promote(
-    name: Annotated[str, typer.Argument(help="The registered model.")] = "ltm3d-sdf",
+    name: Annotated[str | None, typer.Argument(help="The registered model; ltm3d-REPRESENTATION if left out.")] = None,
+    representation: Annotated[str, typer.Option(help="sdf, point_cloud, mesh or gaussians.")] = "sdf",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and print only; change nothing.")] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Make the champion before champion again.")] = False,
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
 ) -> None:
     """Make the challenger champion if it passes the gate it was registered with; exit code 1 if it does not.
 
+    The gate is that of conf/promotion when the model was registered: committed code, an answer, a signature that
+    clients know, limits of size and time, no guarded figure worse, the chosen one better beyond chance.
+
     Examples:
 
-        ltm3d promote ltm3d-sdf --dry-run
+        ltm3d promote --representation sdf --dry-run
 
-        ltm3d promote ltm3d-sdf --rollback
+        ltm3d promote --representation sdf --rollback
     """
     from ltm3d.evaluation.promotion import promote as through_gate
     from ltm3d.evaluation.promotion import roll_back
 
     check_registry(tracking_uri)
+    name = name or f"ltm3d-{representation}"
     would = "would be" if dry_run else "is"
     if rollback:
         champion, leaving = roll_back(name, tracking_uri, dry_run=dry_run)

@@ -63,12 +63,18 @@ class GateConfig:
         chosen: the figure that must be better.
         guarded: figures that must not be worse by more than their tolerance.
         required: bounds that hold with or without a champion.
+        max_size_mb: of weights and settings, megabytes; None = any.
+        max_seconds: of one answer on the machine that promotes; None = any.
+        needs_clean_tree: whether the code must be that of a commit.
         confidence: of the paired bootstrap over assets.
     """
 
     chosen: GateMetric
     guarded: tuple[GateMetric, ...] = ()
     required: tuple[GateBound, ...] = ()
+    max_size_mb: float | None = None
+    max_seconds: float | None = None
+    needs_clean_tree: bool = True
     confidence: float = 0.95
     num_resamples: int = 2000
     seed: int = 0
@@ -78,6 +84,12 @@ class GateConfig:
             raise ConfigError(f"confidence is {self.confidence}; it must lie in [0.5, 1)")
         if self.num_resamples < 100:
             raise ConfigError(f"num_resamples is {self.num_resamples}; it must be at least 100")
+        for name, limit in (("max_size_mb", self.max_size_mb), ("max_seconds", self.max_seconds)):
+            if limit is not None and not limit > 0:
+                raise ConfigError(f"{name} is {limit}; it must be above 0, or null for no limit")
+        names = [metric.name for metric in self.guarded]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"guarded names a figure twice: {', '.join(names)}; name each once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +99,12 @@ class GateEntry:
     Attributes:
         label: how people call it, e.g. `ltm3d-sdf version 3`.
         per_asset: figure → uid → value, where values an asset were kept.
-        protocol, test_set: names of the rules and of the test assets; figures of others are not comparable.
-        smoke_failure: why a prediction failed, None if it did not.
+        protocol, test_set, references: the rules, the test assets, and hashes of the true shapes; figures by others
+            are not comparable.
+        smoke_failure: why its files cannot be trusted or a prediction failed, None if neither.
+        signature_failure: why clients could not use it, None if they can.
+        source_failure: why its code cannot be restored, None if it can.
+        size_mb, seconds: as measured when it was tried; None if it could not be.
     """
 
     label: str
@@ -96,7 +112,12 @@ class GateEntry:
     per_asset: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     protocol: str = ""
     test_set: str = ""
+    references: str = ""
     smoke_failure: str | None = None
+    signature_failure: str | None = None
+    source_failure: str | None = None
+    size_mb: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +156,11 @@ class GateDecision:
 def decide(challenger: GateEntry, champion: GateEntry | None, gate: GateConfig) -> GateDecision:
     """Say whether the challenger takes the champion's place.
 
-    It must answer a prompt and keep every required bound. With a champion it must also be no worse in any guarded
-    figure and better in the chosen one: by the paired bootstrap over the test assets where both have values an asset,
-    else by the means.
+    It must be made of committed code, answer a prompt, take and give what clients expect, and keep every limit and
+    bound. With a champion it must also be no worse in any guarded figure and better in the chosen one: by the paired
+    bootstrap over the test assets where both have values an asset, else by the means.
     """
-    rows = [_check_smoke(challenger), *(_check_bound(challenger, bound) for bound in gate.required)]
+    rows = [*_check_itself(challenger, gate), *(_check_bound(challenger, bound) for bound in gate.required)]
     if champion is None:
         chosen = challenger.figures.get(gate.chosen.name)
         rows.append(_row(f"{gate.chosen.name} is there", chosen, None, _finite(chosen), "no champion to compare with"))
@@ -154,8 +175,24 @@ def decide(challenger: GateEntry, champion: GateEntry | None, gate: GateConfig) 
     return GateDecision(passed=passed, reasons=(f"{last.check}: {last.note}",) if passed else failed, table=tuple(rows))
 
 
-def _check_smoke(entry: GateEntry) -> GateRow:
-    return _row("answers a prompt", None, None, entry.smoke_failure is None, entry.smoke_failure or "a shape came out")
+def _check_itself(entry: GateEntry, gate: GateConfig) -> list[GateRow]:
+    """Check what has nothing to do with figures; limits are checked where the model could be tried."""
+    rows = []
+    if gate.needs_clean_tree:
+        failure = entry.source_failure
+        rows.append(_row("made of committed code", None, None, failure is None, failure or "it can be restored"))
+    failure = entry.smoke_failure
+    rows.append(_row("answers a prompt", None, None, failure is None, failure or "a shape came out"))
+    failure = entry.signature_failure
+    rows.append(_row("signature", None, None, failure is None, failure or "clients can use it"))
+    for name, value, limit in (
+        ("megabytes", entry.size_mb, gate.max_size_mb),
+        ("seconds a shape", entry.seconds, gate.max_seconds),
+    ):
+        if limit is not None:
+            holds = _finite(value) and value is not None and value <= limit
+            rows.append(_row(name, value, limit, holds, "" if holds else "over the limit" if value else "not measured"))
+    return rows
 
 
 def _check_bound(entry: GateEntry, bound: GateBound) -> GateRow:
@@ -173,7 +210,7 @@ def _check_bound(entry: GateEntry, bound: GateBound) -> GateRow:
 
 
 def _not_comparable(challenger: GateEntry, champion: GateEntry) -> str | None:
-    for what in ("protocol", "test_set"):
+    for what in ("protocol", "test_set", "references"):
         ours, theirs = getattr(challenger, what), getattr(champion, what)
         if ours != theirs:
             return f"{what} is {ours or 'unknown'}, the champion's is {theirs or 'unknown'}: evaluate both under one"

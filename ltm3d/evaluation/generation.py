@@ -1,5 +1,6 @@
 """Measure a generator and its baselines on the test split (eval/v1, "Conditional generation")."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from ltm3d.errors import DataError
+from ltm3d.evaluation.alignment import AlignmentWork
 from ltm3d.evaluation.baselines import category_means, retrieve
 from ltm3d.evaluation.measurement import (
     AssetWork,
@@ -151,6 +153,30 @@ class Evaluator:
                 sets[f"{prompt}/retrieval"] = [retrieved[places[entry.uid]] for entry in entries]
         return sets
 
+    def alignment_work(self, *, view: int) -> list[AlignmentWork]:
+        """List each test asset with all samples of each prompt, and what retrieval finds for it."""
+        retrieved = {prompt: self._retrieved(prompt, view) for prompt in self.prompts if self.data.config.baselines}
+        work = []
+        for index, entry in enumerate(self.entries):
+            shapes: dict[str, list[Shape | None]] = {}
+            for prompt in self.prompts:
+                key = (entry.uid, prompt)
+                made = [shape for shape, _ in self.data.samples[key]]
+                shapes[f"{prompt}/generated"] = [*made, *[None] * self.data.counts[key]]
+                if prompt in retrieved:
+                    shapes[f"{prompt}/retrieval"] = [retrieved[prompt][index]]
+            work.append(AlignmentWork(entry.uid, entry.caption, self.meshes[index], shapes))
+        return work
+
+    def reference_hashes(self) -> dict[str, str]:
+        """Return what the figures hang on beside the shapes: hashes of the true shapes, and of retrieval's choices."""
+        true = [
+            f"{entry.uid} {hashlib.sha256(mesh.vertices.tobytes() + mesh.faces.tobytes()).hexdigest()}"
+            for entry, mesh in zip(self.entries, self.meshes, strict=True)
+        ]
+        train = [entry.uid for entry in self.data.of_split("train")]
+        return {"references_sha256": _hash_lines(true), "retrieval_ids_sha256": _hash_lines(train)}
+
     def _candidates(self, view: int) -> list[list[Candidate]]:
         """List for each test asset all shapes to measure, in the table's order."""
         candidates: list[list[Candidate]] = [[] for _ in self.entries]
@@ -214,6 +240,10 @@ class Evaluator:
 
     def _tokens(self, entries: Sequence[IndexEntry]) -> Float[np.ndarray, "N L D"]:
         return _stack(self.data.set_of(f"tokens/{self.data.representation}", entries), "mean")
+
+
+def _hash_lines(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _stack(shards: ShardSet, name: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Measure all that was made for one test asset; a plain function, so that workers can share the assets out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
+from ltm3d.evaluation.alignment import AlignmentConfig
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
@@ -44,6 +45,7 @@ class EvaluationConfig:
             hundred times as long; `none`.
         num_gallery_processes: of these, how many have a sample's generation shown step by step.
         num_set_shapes: at most so many test assets in a set, categories in turn; a set costs its square.
+        alignment: weights of other models that say how well a shape fits its prompt.
     """
 
     num_points: int = 20_000
@@ -55,6 +57,7 @@ class EvaluationConfig:
     baselines: bool = True
     sets: Literal["none", "cd", "emd"] = "cd"
     num_set_shapes: int = 70
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
 
     def __post_init__(self) -> None:
         if self.num_points < 100:

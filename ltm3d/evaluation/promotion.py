@@ -6,28 +6,32 @@ import logging
 from ltm3d.errors import ModelError
 from ltm3d.evaluation.gate import GateConfig, GateDecision, GateEntry, GateRow, decide
 from ltm3d.settings import convert
-from ltm3d.tracking.registry import (
+from ltm3d.tracking.lock import model_lock
+from ltm3d.tracking.trial import Trial, incompatible, read_signature, try_version
+from ltm3d.tracking.versions import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS_CHAMPION,
     RegisteredVersion,
+    answering,
     get_version_by_alias,
     read_card_json,
     set_alias,
     set_version_tag,
-    smoke_predict,
 )
 
 log = logging.getLogger(__name__)
 
 PER_ASSET_FILE = "per_asset.json"
 GATE_FILE = "gate.json"
+MAX_ROUNDS = 3  # decisions anew, where others move aliases meanwhile
 
 
 def promote(name: str, gate: GateConfig | None, tracking_uri: str, *, dry_run: bool = False) -> GateDecision:
     """Let the challenger answer a prompt, hold it against the champion, and move the alias if it passes.
 
-    The champion before is kept as `previous_champion`; the decision is written to the challenger's tag `gate`.
+    The champion before is kept as `previous_champion`; the decision is written to the challenger's tag `gate`. Several
+    promotions at once follow each other: what was decided counts only while both aliases name what it was about.
 
     Args:
         gate: the rule; the one that was registered with the challenger if None.
@@ -36,32 +40,66 @@ def promote(name: str, gate: GateConfig | None, tracking_uri: str, *, dry_run: b
     Raises:
         ModelError: there is no challenger, it came without a rule, or the registry does not answer.
     """
-    challenger = get_version_by_alias(name, CHALLENGER, tracking_uri)
-    if challenger is None:
-        raise ModelError(f"model {name} has no challenger in {tracking_uri}; `dvc repro` registers one")
-    gate = gate or _registered_gate(challenger, tracking_uri)
-    champion = get_version_by_alias(name, CHAMPION, tracking_uri)
-    if champion is not None and champion.version == challenger.version:
-        row = GateRow(
-            check="challenger", challenger=None, limit=None, passed=True, note=f"{champion.uri} is champion already"
-        )
-        return GateDecision(passed=True, reasons=(row.note,), table=(row,))
-    failure = smoke_predict(challenger, tracking_uri)
-    decision = decide(
-        _entry(challenger, tracking_uri, smoke_failure=failure),
-        None if champion is None else _entry(champion, tracking_uri),
-        gate,
+    for _ in range(MAX_ROUNDS):
+        challenger, champion = _pair(name, tracking_uri)
+        if challenger is None:
+            raise ModelError(f"model {name} has no challenger in {tracking_uri}; `dvc repro` registers one")
+        if champion is not None and champion.version == challenger.version:
+            row = GateRow(
+                check="challenger", challenger=None, limit=None, passed=True, note=f"{champion.uri} is champion already"
+            )
+            return GateDecision(passed=True, reasons=(row.note,), table=(row,))
+        decision = _decide(challenger, champion, gate, tracking_uri)
+        if dry_run or _carry_out(decision, challenger, champion, tracking_uri):
+            return decision
+        log.info("the aliases of %s moved meanwhile; it is decided anew", name)
+    raise ModelError(f"the aliases of {name} move all the time; stop the other promotions and try again")
+
+
+def _pair(name: str, tracking_uri: str) -> tuple[RegisteredVersion | None, RegisteredVersion | None]:
+    return (
+        get_version_by_alias(name, CHALLENGER, tracking_uri),
+        get_version_by_alias(name, CHAMPION, tracking_uri),
     )
-    if dry_run:
-        return decision
+
+
+def _decide(
+    challenger: RegisteredVersion, champion: RegisteredVersion | None, gate: GateConfig | None, tracking_uri: str
+) -> GateDecision:
+    trial = try_version(challenger, tracking_uri)
+    old_signature = None
+    if champion is not None:
+        try:
+            old_signature = read_signature(champion, tracking_uri)
+        except ModelError as error:
+            log.warning("the champion's signature cannot be read, the challenger's is not compared: %s", error)
+    return decide(
+        _entry(challenger, tracking_uri, trial, incompatible(trial.signature, old_signature)),
+        None if champion is None else _entry(champion, tracking_uri),
+        gate or _registered_gate(challenger, tracking_uri),
+    )
+
+
+def _carry_out(
+    decision: GateDecision, challenger: RegisteredVersion, champion: RegisteredVersion | None, tracking_uri: str
+) -> bool:
+    """Write the decision and move the aliases; False, and nothing is changed, where they have moved meanwhile."""
+    name = challenger.name
     summary = json.dumps({"passed": decision.passed, "reasons": decision.reasons})
-    set_version_tag(challenger, "gate", summary, tracking_uri)
-    if decision.passed:
-        if champion is not None:
-            set_alias(name, PREVIOUS_CHAMPION, champion.version, tracking_uri)
-        set_alias(name, CHAMPION, challenger.version, tracking_uri)
-        log.info("%s is the champion now", challenger.uri)
-    return decision
+    with answering(tracking_uri) as client, model_lock(client, name) as check:
+        now = [None if each is None else each.version for each in _pair(name, tracking_uri)]
+        if now != [challenger.version, None if champion is None else champion.version]:
+            return False
+        check()
+        set_version_tag(challenger, "gate", summary, tracking_uri)
+        if decision.passed:
+            if champion is not None:
+                check()
+                set_alias(name, PREVIOUS_CHAMPION, champion.version, tracking_uri)
+            check()
+            set_alias(name, CHAMPION, challenger.version, tracking_uri)
+            log.info("%s is the champion now", challenger.uri)
+    return True
 
 
 def roll_back(name: str, tracking_uri: str, *, dry_run: bool = False) -> tuple[RegisteredVersion, RegisteredVersion]:
@@ -70,15 +108,26 @@ def roll_back(name: str, tracking_uri: str, *, dry_run: bool = False) -> tuple[R
     Raises:
         ModelError: there is no champion, or none before it.
     """
+    if dry_run:
+        return _rollback_pair(name, tracking_uri)
+    if get_version_by_alias(name, CHAMPION, tracking_uri) is None:
+        _rollback_pair(name, tracking_uri)
+    with answering(tracking_uri) as client, model_lock(client, name) as check:
+        previous, champion = _rollback_pair(name, tracking_uri)
+        check()
+        set_alias(name, CHAMPION, previous.version, tracking_uri)
+        check()
+        set_alias(name, PREVIOUS_CHAMPION, champion.version, tracking_uri)
+    log.info("%s is the champion again", previous.uri)
+    return previous, champion
+
+
+def _rollback_pair(name: str, tracking_uri: str) -> tuple[RegisteredVersion, RegisteredVersion]:
     champion = get_version_by_alias(name, CHAMPION, tracking_uri)
     previous = get_version_by_alias(name, PREVIOUS_CHAMPION, tracking_uri)
-    if champion is None or previous is None:
+    if champion is None or previous is None or champion.version == previous.version:
         missing = "champion" if champion is None else "champion before the present one"
         raise ModelError(f"model {name} has no {missing} in {tracking_uri}; there is nothing to roll back to")
-    if not dry_run:
-        set_alias(name, CHAMPION, previous.version, tracking_uri)
-        set_alias(name, PREVIOUS_CHAMPION, champion.version, tracking_uri)
-        log.info("%s is the champion again", previous.uri)
     return previous, champion
 
 
@@ -90,12 +139,29 @@ def _registered_gate(version: RegisteredVersion, tracking_uri: str) -> GateConfi
     return gate
 
 
-def _entry(version: RegisteredVersion, tracking_uri: str, *, smoke_failure: str | None = None) -> GateEntry:
+def _entry(
+    version: RegisteredVersion, tracking_uri: str, trial: Trial | None = None, signature_failure: str | None = None
+) -> GateEntry:
     return GateEntry(
         label=f"{version.name} version {version.version}",
         figures=version.figures,
         per_asset=read_card_json(version, PER_ASSET_FILE, tracking_uri) or {},
         protocol=version.tags.get("protocol", ""),
         test_set=version.tags.get("test_set", ""),
-        smoke_failure=smoke_failure,
+        references=version.tags.get("references", ""),
+        smoke_failure=None if trial is None else trial.failure,
+        signature_failure=signature_failure,
+        source_failure=_source_failure(version),
+        size_mb=None if trial is None else trial.size_mb,
+        seconds=None if trial is None else trial.seconds,
     )
+
+
+def _source_failure(version: RegisteredVersion) -> str | None:
+    dirty = version.tags.get("git_dirty", "unknown")
+    if dirty == "false":
+        return None
+    again = "then register it again: dvc repro --force --single-item register@REPRESENTATION"
+    if dirty == "true":
+        return f"registered with changes that no commit has ({version.tags.get('git_changes', '')}): commit, {again}"
+    return f"registered outside a git commit: commit the code, {again}"

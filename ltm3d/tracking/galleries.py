@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ltm3d.errors import ModelError
 from ltm3d.tracking.logged_model import current_server
-from ltm3d.tracking.registry import get_version_by_alias
+from ltm3d.tracking.versions import get_version_by_alias
 
 GALLERY_FOLDER = "gallery"  # of a run's artifacts
 

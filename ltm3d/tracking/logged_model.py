@@ -16,8 +16,11 @@ INPUT_EXAMPLE = [{"text": "A 3D model of a chair, Chair.", "seed": 0}]
 REQUIREMENTS = (
     "jaxtyping",
     "mlflow",
+    "numba",
     "numpy",
     "pillow",
+    "pydantic",
+    "pykdtree",
     "safetensors",
     "scikit-image",
     "scipy",

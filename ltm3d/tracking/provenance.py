@@ -1,20 +1,38 @@
-"""Where a model comes from: commit, and hashes of files and folders."""
+"""Where a model comes from: commit, the lock entries of the data it was made of, hashes of files and folders."""
 
 import hashlib
+import re
 import subprocess
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 CHUNK = 1 << 20
+# What a version carries itself, or DVC keeps: a change there is no change of the code.
+CARRIED = ("params.yaml", "dvc.lock", "data")
+MAX_LISTED = 20
+CREDENTIALS = re.compile(r"//[^/@]*@")  # in an address; never into a tag
 
 
 def git_state(repository: Path) -> dict[str, str]:
-    """Return the tags `git_commit` and `git_dirty`; `unknown` where there is no git or no commit."""
+    """Return the tags `git_commit`, `git_dirty`, `git_changes` and `git_remote`; `unknown` where there is no commit.
+
+    A tree is dirty by what the commit does not restore: changed or new files, but for params.yaml, dvc.lock and data/,
+    which a version carries or DVC keeps.
+    """
     commit = _git(repository, "rev-parse", "HEAD")
     if commit is None:
-        return {"git_commit": "unknown", "git_dirty": "unknown"}
-    changes = _git(repository, "status", "--porcelain", "--untracked-files=normal")
-    return {"git_commit": commit, "git_dirty": "unknown" if changes is None else str(bool(changes)).lower()}
+        return {"git_commit": "unknown", "git_dirty": "unknown", "git_changes": "", "git_remote": ""}
+    kept = [f":(top,exclude){path}" for path in CARRIED]
+    changes = _git(repository, "status", "--porcelain", "--untracked-files=normal", "--", ":(top)", *kept)
+    paths = [] if changes is None else [line[2:].strip() for line in changes.splitlines()]
+    more = [f"and {len(paths) - MAX_LISTED} more"] if len(paths) > MAX_LISTED else []
+    return {
+        "git_commit": commit,
+        "git_dirty": "unknown" if changes is None else str(bool(paths)).lower(),
+        "git_changes": ", ".join(paths[:MAX_LISTED] + more),
+        "git_remote": CREDENTIALS.sub("//", _git(repository, "config", "--get", "remote.origin.url") or ""),
+    }
 
 
 def _git(repository: Path, *arguments: str) -> str | None:
@@ -22,7 +40,34 @@ def _git(repository: Path, *arguments: str) -> str | None:
         done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.rstrip() if done.returncode == 0 else None
+
+
+def upstream_lock(lock: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Any]:
+    """Return the entries of dvc.lock that some files were made by, and those these were made of, back to the sources.
+
+    Args:
+        lock: dvc.lock's content.
+        wanted: paths, e.g. those the last stage reads; what no stage makes is passed over.
+    """
+    stages: Mapping[str, Any] = lock.get("stages", {})
+    waiting, kept, seen = list(wanted), set[str](), set[str]()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for name, stage in stages.items():
+            if name not in kept and any(_overlap(path, out["path"]) for out in stage.get("outs", [])):
+                kept.add(name)
+                waiting += [dep["path"] for dep in stage.get("deps", [])]
+    return {"schema": lock.get("schema", "2.0"), "stages": {name: stages[name] for name in stages if name in kept}}
+
+
+def _overlap(path: str, other: str) -> bool:
+    """Say whether one of two paths is the other, or a folder above it."""
+    a, b = PurePosixPath(path), PurePosixPath(other)
+    return a.is_relative_to(b) or b.is_relative_to(a)
 
 
 def file_hash(path: Path) -> str:

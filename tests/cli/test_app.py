@@ -5,7 +5,7 @@ import pytest
 from ltm3d.cli import app
 
 
-@pytest.mark.parametrize("command", ["generate", "doctor", "promote", "inspect", "results", "plan"])
+@pytest.mark.parametrize("command", ["generate", "doctor", "promote", "restore", "gc", "inspect", "results", "plan"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         app.main([command, "--help"])

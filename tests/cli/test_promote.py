@@ -1,12 +1,11 @@
-"""`ltm3d promote` up to the registry; the gate itself is tested in tests/evaluation."""
+"""`ltm3d promote` up to the registry; with one it is run in tests/evaluation/test_promotion.py."""
 
 from pathlib import Path
 
 import pytest
+from mlflow_database import new_database
 
 from ltm3d.cli import app
-from ltm3d.evaluation import promotion
-from ltm3d.evaluation.gate import GateDecision, GateRow
 
 
 def test_no_registry_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,26 +16,9 @@ def test_no_registry_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("passed", "code", "said"), [(True, 0, "is champion"), (False, 1, "keeps the challenger out")])
-def test_the_decision_is_printed_and_is_the_exit_code(
-    passed: bool,
-    code: int,
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    row = GateRow(check="image/generated/chamfer_l1", challenger=0.1, limit=0.2, passed=passed, note="")
-    decision = GateDecision(passed=passed, reasons=("because",), table=(row,))
-    asked = []
-
-    def decide(name: str, gate: None, tracking_uri: str, *, dry_run: bool) -> GateDecision:
-        asked.append((name, tracking_uri, dry_run))
-        return decision
-
-    monkeypatch.setattr(promotion, "promote", decide)
-    with pytest.raises(SystemExit) as raised:
-        app.main(["promote", "ltm3d-sdf", "--tracking-uri", "http://127.0.0.1:1"])
-    out = capsys.readouterr().out
-    assert (raised.value.code or 0) == code
-    assert said in out and "image/generated/chamfer_l1" in out and "because" in out
-    assert asked == [("ltm3d-sdf", "http://127.0.0.1:1", False)]
+def test_the_models_name_is_made_of_the_representation(tmp_path: Path) -> None:
+    uri = new_database(tmp_path)
+    with pytest.raises(SystemExit, match="model ltm3d-mesh has no challenger"):
+        app.main(["promote", "--representation", "mesh", "--tracking-uri", uri])
+    with pytest.raises(SystemExit, match="model other has no champion"):
+        app.main(["promote", "other", "--rollback", "--tracking-uri", uri])

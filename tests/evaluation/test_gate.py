@@ -1,5 +1,10 @@
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+import yaml
+from imports import REPOSITORY
 
 from ltm3d.errors import ConfigError
 from ltm3d.evaluation.gate import GateBound, GateConfig, GateDecision, GateEntry, GateMetric, decide
@@ -106,3 +111,39 @@ def test_the_rule_is_built_from_plain_settings_and_checked() -> None:
         GateBound(name="cd")
     with pytest.raises(ConfigError):
         GateConfig(chosen=CHAMFER, confidence=1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({"source_failure": "changes no commit has"}, ["made of committed code"]),
+        ({"signature_failure": "no longer takes text"}, ["signature"]),
+        ({"size_mb": 10.1}, ["megabytes"]),
+        ({"size_mb": None}, ["megabytes"]),
+        ({"seconds": 2.1}, ["seconds a shape"]),
+        ({"seconds": float("nan")}, ["seconds a shape"]),
+        ({"size_mb": 10.0, "seconds": 2.0}, []),
+    ],
+)
+def test_a_model_must_be_restorable_usable_small_and_fast(changes: dict[str, Any], failed: list[str]) -> None:
+    gate = replace(GATE, max_size_mb=10.0, max_seconds=2.0)
+    challenger = replace(replace(entry(), size_mb=1.0, seconds=1.0), **changes)
+    assert failed_checks(decide(challenger, None, gate)) == failed
+    assert decide(challenger, None, GATE).passed == (failed != ["made of committed code"] and failed != ["signature"])
+    assert decide(replace(entry(), source_failure="dirty"), None, replace(GATE, needs_clean_tree=False)).passed
+
+
+def test_other_true_shapes_are_another_test() -> None:
+    ours, theirs = replace(entry(cd=0.04), references="a"), replace(entry(), references="b")
+    assert failed_checks(decide(ours, theirs, GATE)) == ["same test"]
+
+
+@pytest.mark.parametrize("name", ["sdf", "point_cloud", "mesh", "gaussians"])
+def test_the_rules_in_conf_ask_for_what_their_evaluation_measures(name: str) -> None:
+    """`evaluate_generator` gives a volume for distance fields only, and normals for what has some."""
+    settings = yaml.safe_load((REPOSITORY / "conf" / "promotion" / f"{name}.yaml").read_text())
+    gate = convert(settings, GateConfig, name)
+    asked = {metric.name.rpartition("/")[2] for metric in (gate.chosen, *gate.guarded)}
+    measured = {"chamfer_l1", "f_score_at_0.05", "num_failures"}
+    measured |= {"sdf": {"volume_iou"}, "mesh": {"normal_consistency"}}.get(name, set())
+    assert asked == measured and gate.needs_clean_tree and gate.max_size_mb and gate.max_seconds

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from mlflow_database import new_database
 from tiny_bundle import make_tiny_bundle
 
@@ -15,9 +16,11 @@ from ltm3d import schema
 from ltm3d.errors import DataError
 from ltm3d.evaluation.promotion import promote
 from ltm3d.generator.bundle import ShapeGenerator
+from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.write import write_shard
 from ltm3d.tracking.client import open_client
-from ltm3d.tracking.registry import get_version_by_alias, resolve_model
+from ltm3d.tracking.registry import resolve_model
+from ltm3d.tracking.versions import download_card, get_version_by_alias
 from pipelines.register import read_figures
 
 PARAMS = """
@@ -42,6 +45,15 @@ FIGURES = {
     },
     "none": {"category_mean": {"chamfer_l1": 0.4}},
 }
+RECORD = {"name": "a chair", "source": "folder", "licence": "CC-BY-4.0", "attribution": "Ann, a-site"}
+DVC_YAML = {"stages": {"register": {"deps": ["data/models/tokenizer/${item.representation}"]}}}
+DVC_LOCK = {
+    "schema": "2.0",
+    "stages": {
+        "train_tokenizer@sdf": {"cmd": "c", "outs": [{"path": "data/models/tokenizer/sdf", "md5": "1.dir"}]},
+        "train_tokenizer@mesh": {"cmd": "c", "outs": [{"path": "data/models/tokenizer/mesh", "md5": "2.dir"}]},
+    },
+}
 BY_ASSET = {"generated/image": {"a": {"chamfer_l1": 0.1, "f_score@0.02": 0.5}}, "retrieval/image": {"a": {"x": 1.0}}}
 
 
@@ -56,8 +68,13 @@ def write_data(data: Path) -> None:
         if name == "views":
             arrays["images"][0][:, 2:14, 4:12] = rng.integers(1, 255, (2, 12, 8, 4)) | 128
         write_shard(
-            data / name / "shard-00000", fields=fields, arrays=arrays, uids=["a"], records=[{}], rejects=[], key="k"
+            data / name / "shard-00000", fields=fields, arrays=arrays, uids=["a"], records=[RECORD], rejects=[], key="k"
         )
+    entry = IndexEntry(
+        uid="a", shard="shard-00000", split="train", category="chair", caption="", source="folder", name="a chair",
+        licence="CC-BY-4.0", num_faces=1, is_watertight=True, scale=1.0, offset=(0, 0, 0),
+    )  # fmt: skip
+    write_index(data / "meshes", [entry])
     bundle = make_tiny_bundle(data.parent / "parts")
     (data / "models").mkdir()
     (bundle / "condition_encoder").rename(data / "models" / "condition_encoder")
@@ -75,8 +92,14 @@ def write_data(data: Path) -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     (folder / "params.yaml").write_text(PARAMS)
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(DVC_YAML))
+    (folder / "dvc.lock").write_text(yaml.safe_dump(DVC_LOCK))
     write_data(folder / "data")
     new_database(folder)
+    (folder / ".gitignore").write_text("/mlflow.db*\n/mlruns\n/parts\n")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    for arguments in (["init", "-q"], ["add", ".gitignore", "dvc.yaml"], [*identity, "commit", "-q", "-m", "one"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
     return folder
 
 
@@ -108,9 +131,18 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     assert version is not None
     assert set(receipt) - {"model", "version", "uri", "figures"} <= set(version.tags)
     assert version.tags["protocol"] == "eval/v1" and len(version.tags["tokenizer_hash"]) == 64
-    assert {"git_commit", "git_dirty", "data_hash"} <= set(version.tags)
+    assert len(version.tags["git_commit"]) == 40 and version.tags["git_dirty"] == "false"
     files = {item.path for item in open_client(tracking_uri).list_artifacts(version.run_id, "model_card")}
     assert {"model_card/params.yaml", "model_card/figures.json", "model_card/per_asset.json"} <= files
+    card = checkout / "card"
+    for name in ("dvc.lock", "training_attribution.csv", "README.md", "metrics"):
+        assert download_card(version, name, card, tracking_uri) is not None
+    assert list(yaml.safe_load((card / "dvc.lock").read_text())["stages"]) == ["train_tokenizer@sdf"]
+    assert 'a,a chair,folder,CC-BY-4.0,"Ann, a-site"' in (card / "training_attribution.csv").read_text()
+    text = (card / "README.md").read_text()
+    assert "| CC-BY-4.0 | 1 | credit to the authors |" in text and "| image | generated | 0.1000" in text
+    assert open_client(tracking_uri).get_model_version("ltm3d-sdf", "1").description == text
+    assert (card / "metrics" / "generator_sdf.json").read_text() == json.dumps(FIGURES)
     gallery = open_client(tracking_uri).list_artifacts(version.run_id, "gallery/sdf")
     assert [item.path for item in gallery] == ["gallery/sdf/index.html"]
 

@@ -1,11 +1,13 @@
 import os
+import sys
 from pathlib import Path
 
 import mlflow
 import pytest
+from imports import closure, imported_names, modules
 
 from ltm3d.tracking.client import absolute_uri
-from ltm3d.tracking.logged_model import current_server, requirements
+from ltm3d.tracking.logged_model import REQUIREMENTS, current_server, requirements
 
 
 def test_the_server_is_chosen_for_a_block_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +31,13 @@ def test_an_empty_address_is_the_environments_or_the_default(tmp_path: Path, mon
 def test_requirements_are_exact_and_without_local_builds() -> None:
     assert all("==" in line and "+" not in line for line in requirements())
     assert any(line.startswith("torch==") for line in requirements())
+
+
+def test_what_generation_may_import_is_required() -> None:
+    """Preparing meshes and points is in the same packages, and asks for more."""
+    only_preparing = {"open3d", "fpsample"}
+    names = closure("ltm3d.serving.model_file")
+    found = {library.split(".")[0] for name in names for library in imported_names(modules()[name])}
+    own = {"ltm3d", *sys.stdlib_module_names}
+    spelled = {"PIL": "pillow", "skimage": "scikit-image"}
+    assert {spelled.get(library, library) for library in found - own} - only_preparing <= set(REQUIREMENTS)

@@ -1,8 +1,9 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from ltm3d.tracking.provenance import folder_hash, git_state
+from ltm3d.tracking.provenance import folder_hash, git_state, upstream_lock
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -12,15 +13,50 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_git_state_tells_a_clean_checkout_from_a_changed_one(tmp_path: Path) -> None:
-    assert git_state(tmp_path / "none") == {"git_commit": "unknown", "git_dirty": "unknown"}
+    assert git_state(tmp_path / "none")["git_dirty"] == "unknown"
     git(tmp_path, "init", "-q")
     (tmp_path / "a").write_text("1")
-    git(tmp_path, "add", "a")
+    (tmp_path / "dvc.lock").write_text("1")
+    git(tmp_path, "add", "a", "dvc.lock")
     git(tmp_path, "commit", "-q", "-m", "one")
-    head = git(tmp_path, "rev-parse", "HEAD")
-    assert git_state(tmp_path) == {"git_commit": head, "git_dirty": "false"}
+    git(tmp_path, "remote", "add", "origin", "https://someone:secret@host/ltm3d.git")
+    clean = {
+        "git_commit": git(tmp_path, "rev-parse", "HEAD"),
+        "git_dirty": "false",
+        "git_changes": "",
+        "git_remote": "https://host/ltm3d.git",
+    }
+    assert git_state(tmp_path) == clean
+    (tmp_path / "dvc.lock").write_text("2")  # what a version carries itself is no change of the code
+    (tmp_path / "params.yaml").write_text("2")
+    (tmp_path / "data" / "metrics").mkdir(parents=True)
+    (tmp_path / "data" / "metrics" / "figures.json").write_text("2")
+    assert git_state(tmp_path) == clean
     (tmp_path / "a").write_text("2")
-    assert git_state(tmp_path) == {"git_commit": head, "git_dirty": "true"}
+    (tmp_path / "b").write_text("2")
+    assert git_state(tmp_path) == clean | {"git_dirty": "true", "git_changes": "a, b"}
+    (tmp_path / "sub").mkdir()
+    assert git_state(tmp_path / "sub")["git_changes"] == "a, b", "the whole checkout counts"
+
+
+def test_the_upstream_entries_of_a_lock_are_those_the_wanted_files_come_from() -> None:
+    def stage(deps: list[str], outs: list[str]) -> dict[str, Any]:
+        return {"cmd": "c", "deps": [{"path": path} for path in deps], "outs": [{"path": path} for path in outs]}
+
+    lock = {
+        "schema": "2.0",
+        "stages": {
+            "download": stage(["code.py"], ["data/raw"]),
+            "clean": stage(["data/raw"], ["data/meshes", "data/metrics/ids.txt"]),
+            "train@sdf": stage(["data/meshes/index.json"], ["data/models/sdf"]),
+            "train@mesh": stage(["data/meshes"], ["data/models/mesh"]),
+            "card": stage(["data/meshes"], ["data/card"]),
+        },
+    }
+    found = upstream_lock(lock, ["ltm3d/errors.py", "data/models/sdf"])
+    assert found["schema"] == "2.0" and list(found["stages"]) == ["download", "clean", "train@sdf"]
+    assert found["stages"]["clean"] == lock["stages"]["clean"]
+    assert upstream_lock(lock, ["data/model"])["stages"] == {}, "a name that begins alike is another"
 
 
 def test_a_folder_hash_depends_on_names_and_contents_only(tmp_path: Path) -> None:

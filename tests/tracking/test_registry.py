@@ -9,14 +9,8 @@ from tiny_bundle import make_tiny_bundle
 from ltm3d.errors import ModelError
 from ltm3d.generator.bundle import ShapeGenerator
 from ltm3d.tracking.client import experiment_id, open_client
-from ltm3d.tracking.registry import (
-    RegisteredVersion,
-    get_version_by_alias,
-    read_card_json,
-    register_model,
-    resolve_model,
-    set_alias,
-)
+from ltm3d.tracking.registry import register_model, resolve_model
+from ltm3d.tracking.versions import RegisteredVersion, get_version_by_alias, read_card_json, set_alias
 
 NAME = "ltm3d-sdf"
 
@@ -85,7 +79,7 @@ def test_a_model_is_found_by_alias_version_and_folder(registered: tuple[str, Reg
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        (f"models:/{NAME}@champion", f"{NAME} (challenger = version 1)"),
+        (f"models:/{NAME}@champion", f"{NAME} (challenger = version 1): `ltm3d promote` makes"),
         (f"models:/{NAME}/7", "there is no model"),
         ("models:/other/1", f"{NAME} (challenger = version 1)"),
         ("models:/other", "write models:/NAME@ALIAS"),
@@ -122,6 +116,22 @@ def test_one_version_for_each_distinct_model(bundle: Path, tmp_path: Path, track
     register(bundle, tracking_uri, {"cd": 0.1}, [])
     champion = get_version_by_alias(NAME, "champion", tracking_uri)
     assert champion is not None and champion.version == first.version
+
+
+def test_files_that_are_others_or_gone_are_told_from_no_model(bundle: Path, tmp_path: Path, tracking_uri: str) -> None:
+    version = register(bundle, tracking_uri, {"cd": 0.2}, [])
+    stored = resolve_model(version.uri, tracking_uri)
+    encoder = stored / "condition_encoder" / "model.safetensors"
+    content = encoder.read_bytes()
+    encoder.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelError, match="not those that were registered"):
+        resolve_model(version.uri, tracking_uri)
+    shutil.rmtree(stored)
+    with pytest.raises(ModelError, match=r"is registered, but its files are gone.*ltm3d restore"):
+        resolve_model(version.uri, tracking_uri)
+    again = register(bundle, tracking_uri, {"cd": 0.2}, [])
+    assert again.version == "2", "a version without files is not the model that is registered again"
+    assert resolve_model(again.uri, tracking_uri).is_dir()
 
 
 def test_what_is_no_bundle_is_not_registered(tmp_path: Path, tracking_uri: str) -> None:

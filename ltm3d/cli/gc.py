@@ -1,0 +1,82 @@
+"""`ltm3d gc`: list, and remove on request, what nothing refers to."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
+from ltm3d.errors import DataError, ModelError
+
+
+def gc(
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is listed; else nothing changes.")] = False,
+    keep: Annotated[int, typer.Option(min=0, help="Newest versions of each model that keep their weights.")] = 3,
+    data: Annotated[Path, typer.Option(help="The pipeline's data folder.")] = Path("data"),
+    tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
+) -> None:
+    """List run folders, checkpoints and weights that nothing refers to.
+
+    Weights stay that have an alias, are of a model's newest versions, or are named by a receipt in data/receipts. A
+    version whose weights go keeps its figures, settings and lock: `ltm3d restore` brings back what made it. The DVC
+    cache has its own command, `dvc gc --workspace`.
+
+    Examples:
+
+        ltm3d gc
+
+        ltm3d gc --keep 1 --delete
+    """
+    import yaml
+
+    from ltm3d.tracking.leftovers import find_old_weights, remove_weights
+    from ltm3d.training.leftovers import find_run_leftovers, remove_leftover, stage_labels
+
+    runs = data / "runs"
+    try:
+        stages, params = (yaml.safe_load(Path(name).read_text()) for name in ("dvc.yaml", "params.yaml"))
+    except OSError as error:
+        raise DataError(f"{error.filename} is not here; run this in a checkout") from error
+    rows: list[tuple[int, str, str]] = []
+    removed = 0
+    for leftover in find_run_leftovers(runs, stage_labels(stages["stages"], params)):
+        rows.append((leftover.size, str(leftover.path), leftover.reason))
+        if delete:
+            remove_leftover(leftover, runs)
+            removed += leftover.size
+    if has_registry(tracking_uri):
+        for weights in find_old_weights(tracking_uri, keep=keep, kept_uris=read_receipts(data / "receipts")):
+            rows.append((weights.size, weights.label, weights.reason))
+            if delete and remove_weights(weights, tracking_uri):
+                removed += weights.size
+    for size, label, reason in rows:
+        typer.echo(f"{size / 1e6:>10.1f} MB  {label}  ({reason})")
+    total = sum(size for size, _, _ in rows)
+    if delete:
+        typer.echo(f"{removed / 1e6:.1f} MB removed")
+    elif rows:
+        typer.echo(f"{total / 1e6:.1f} MB could go; `ltm3d gc --delete` removes them")
+    else:
+        typer.echo("nothing to remove")
+
+
+def has_registry(tracking_uri: str) -> bool:
+    """Say whether there is a registry to look into; MLflow would make an empty one."""
+    path = tracking_uri.removeprefix("sqlite:///")
+    return path == tracking_uri or Path(path).is_file()
+
+
+def read_receipts(folder: Path) -> set[str]:
+    """Return the versions that the receipts of this checkout name.
+
+    Raises:
+        ModelError: a receipt cannot be read, so it is not known what it names.
+    """
+    uris = set()
+    for path in sorted(folder.glob("*.json")):
+        try:
+            uris.add(str(json.loads(path.read_text())["uri"]))
+        except (ValueError, KeyError) as error:
+            raise ModelError(f"{path} is no receipt ({error}); mend or remove it first") from error
+    return uris

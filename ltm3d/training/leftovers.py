@@ -1,0 +1,114 @@
+"""What lies in data/runs and no stage will read again: folders of stages that are no more, checkpoints of the past."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ltm3d.errors import DataError
+from ltm3d.tracking.spool import RECORDS, RUN_ID, Spool, find_unsent
+from ltm3d.training.checkpoint import CHECKPOINTS, committed, read_result
+
+COPIES = {"register": ("bundle", "card"), "evaluate_generator": ("shapes",)}  # what MLflow has, once it is sent
+LOCK_SUFFIX = ".lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """A file or folder that may go."""
+
+    path: Path
+    reason: str
+    size: int
+
+
+def stage_labels(stages: Mapping[str, Any], params: Mapping[str, Any]) -> set[str]:
+    """Return the names of data/runs/ that dvc.yaml's stages have: `stage`, or `stage@item` of a matrix.
+
+    Args:
+        stages: `stages` of dvc.yaml.
+        params: params.yaml, which has the lists of the matrices.
+    """
+    labels = set()
+    for name, stage in stages.items():
+        matrix = stage.get("matrix") or {}
+        if not matrix:
+            labels.add(name)
+        for items in matrix.values():
+            listed = params.get(items.strip("${}"), []) if isinstance(items, str) else items
+            labels |= {f"{name}@{item}" for item in listed}
+    return labels
+
+
+def find_run_leftovers(runs: Path, labels: set[str]) -> list[Leftover]:
+    """List what may go from a folder of runs; a stage that runs now, and figures not sent yet, keep all of theirs.
+
+    Args:
+        labels: see `stage_labels`.
+    """
+    found: list[Leftover] = []
+    for folder in sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else ():
+        lock = runs / f"{folder.name}{LOCK_SUFFIX}"
+        is_ours = lock.is_file() and any((folder / name).is_file() for name in (RECORDS, RUN_ID))
+        if not is_ours or _is_held(lock) or find_unsent(folder):
+            continue
+        if folder.name in labels:
+            found += [_leftover(path, reason) for path, reason in _idle_parts(folder)]
+        else:
+            found.append(_leftover(folder, "no stage of dvc.yaml with these params has this name"))
+    return found
+
+
+def _idle_parts(folder: Path) -> Iterator[tuple[Path, str]]:
+    for name in COPIES.get(folder.name.partition("@")[0], ()):
+        if (folder / name).is_dir() and Spool(folder).status == "FINISHED":
+            yield folder / name, "a copy of what MLflow has; the stage makes it again"
+    checkpoints = folder / CHECKPOINTS
+    if not checkpoints.is_dir():
+        return
+    if read_result(folder) is not None:
+        yield checkpoints, "the training has ended, its weights are beside it"
+        return
+    for run in sorted(path for path in checkpoints.iterdir() if path.is_dir()):
+        whole = {checkpoint.folder for checkpoint in committed(run)}
+        yield from ((path, "not whole") for path in sorted(run.glob("checkpoint-*")) if path not in whole)
+
+
+def remove_leftover(leftover: Leftover, runs: Path) -> None:
+    """Delete what `find_run_leftovers` listed.
+
+    Raises:
+        DataError: its stage has begun to run, or it lies elsewhere.
+    """
+    if not leftover.path.is_relative_to(runs) or leftover.path == runs:
+        raise DataError(f"{leftover.path} is not in {runs}; nothing is removed")
+    label = leftover.path.relative_to(runs).parts[0]
+    with (runs / f"{label}{LOCK_SUFFIX}").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{label} is running now; {leftover.path} stays") from error
+        shutil.rmtree(leftover.path)
+        if leftover.path.parent == runs:
+            (runs / f"{label}{LOCK_SUFFIX}").unlink()
+
+
+def total_size(leftovers: Sequence[Leftover]) -> int:
+    """Return the bytes that go."""
+    return sum(leftover.size for leftover in leftovers)
+
+
+def _leftover(path: Path, reason: str) -> Leftover:
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+    return Leftover(path=path, reason=reason, size=size)
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

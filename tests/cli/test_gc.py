@@ -1,0 +1,60 @@
+"""`ltm3d gc` in a small checkout; what it finds is tested in tests/tracking and tests/training."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ltm3d.cli import app
+from ltm3d.cli.gc import read_receipts
+from ltm3d.errors import ModelError
+from ltm3d.tracking.spool import Spool
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"download": {"cmd": "c"}}}))
+    (tmp_path / "params.yaml").write_text("representations: [sdf]\n")
+    for label in ("download", "old"):
+        folder = tmp_path / "data" / "runs" / label
+        folder.mkdir(parents=True)
+        folder.with_name(f"{label}.lock").touch()
+        (folder / "mlflow_run_id").write_text("1")
+        Spool(folder).append({"kind": "run", "time": 1})
+        Spool(folder).offset = (folder / "spool.jsonl").stat().st_size
+    return tmp_path
+
+
+def call(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as raised:
+        app.main(["gc", *arguments])
+    assert not raised.value.code
+
+
+def test_it_lists_and_removes_on_request_only(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call()
+    out = capsys.readouterr().out
+    assert "data/runs/old" in out and "--delete" in out and "download" not in out
+    assert (checkout / "data/runs/old").is_dir()
+    call("--delete")
+    assert "MB removed" in capsys.readouterr().out
+    assert not (checkout / "data/runs/old").exists() and (checkout / "data/runs/download").is_dir()
+    call()
+    assert "nothing to remove" in capsys.readouterr().out
+    assert not (checkout / "mlflow.db").exists(), "no registry is made for looking"
+
+
+def test_outside_a_checkout_it_says_where_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="run this in a checkout"):
+        app.main(["gc"])
+
+
+def test_a_receipt_that_cannot_be_read_stops_it(tmp_path: Path) -> None:
+    (tmp_path / "sdf.json").write_text('{"uri": "models:/ltm3d-sdf/1"}')
+    assert read_receipts(tmp_path) == {"models:/ltm3d-sdf/1"}
+    (tmp_path / "mesh.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"mesh\.json is no receipt"):
+        read_receipts(tmp_path)

@@ -1,0 +1,70 @@
+"""A registry of small real models that differ in a setting."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from tiny_bundle import make_tiny_bundle
+
+from ltm3d.evaluation.gate import GateBound, GateConfig, GateMetric
+from ltm3d.evaluation.promotion import GATE_FILE, PER_ASSET_FILE
+from ltm3d.tracking.client import experiment_id, open_client
+from ltm3d.tracking.registry import register_model
+from ltm3d.tracking.versions import get_version_by_alias
+
+NAME = "ltm3d-sdf"
+GATE = GateConfig(
+    chosen=GateMetric(name="cd", better="lower"),
+    required=(GateBound(name="cd", below="mean_cd"),),
+    max_size_mb=50,
+    max_seconds=100,
+    num_resamples=500,
+)
+CLEAN = {"git_commit": "0" * 40, "git_dirty": "false"}
+
+
+class Registry:
+    """One registry; `add` registers a model that differs from the others in a setting."""
+
+    def __init__(self, folder: Path, uri: str) -> None:
+        self.folder = folder
+        self.uri = uri
+        self.first = make_tiny_bundle(folder / "bundle-0")
+        self.count = 0
+
+    def add(self, values: list[float], tags: dict[str, str] = CLEAN) -> str:
+        """Register one more model with a figure of each test asset; return its version."""
+        self.count += 1
+        bundle = self.folder / f"bundle-{self.count}"
+        shutil.copytree(self.first, bundle)
+        settings = json.loads((bundle / "bundle.json").read_text())
+        settings["sampling"]["guidance_scale"] = 1.0 + self.count
+        (bundle / "bundle.json").write_text(json.dumps(settings))
+        card = self.folder / f"card-{self.count}"
+        card.mkdir()
+        (card / PER_ASSET_FILE).write_text(json.dumps({"cd": {f"a{i}": value for i, value in enumerate(values)}}))
+        (card / GATE_FILE).write_text(json.dumps(asdict(GATE)))
+        return self.register(bundle, values, tags, card)
+
+    def register(self, bundle: Path, values: list[float], tags: dict[str, str], card: Path) -> str:
+        """Register a bundle in a run of its own."""
+        client = open_client(self.uri)
+        return register_model(
+            bundle=bundle,
+            name=NAME,
+            metrics={"cd": sum(values) / len(values), "mean_cd": 0.5},
+            tags={"protocol": "eval/v1", "test_set": "t", **tags},
+            artifacts=sorted(card.iterdir()),
+            tracking_uri=self.uri,
+            run=client.create_run(experiment_id(client, self.uri, "ltm3d")).info.run_id,
+        ).version
+
+    def alias(self, name: str) -> str | None:
+        """Return the number of the version that an alias names."""
+        version = get_version_by_alias(NAME, name, self.uri)
+        return None if version is None else version.version
+
+    def aliases(self) -> dict[str, str | None]:
+        """Return the versions of the aliases a promotion moves."""
+        return {name: self.alias(name) for name in ("challenger", "champion", "previous_champion")}
