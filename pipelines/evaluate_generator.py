@@ -28,6 +28,7 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
+from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
 from pipelines._planning import available, with_captions
 from pipelines._training import write_rows
@@ -52,7 +53,7 @@ def main(representation: str) -> None:
         reader = AttributeReader.load(reader_folder) if (reader_folder / CONFIG_FILE).is_file() else None
         evaluator = Evaluator(data, load_tokenizer(tokenizer), Reconstructor.load(reconstructor), reader)
         stage.start_ray()
-        scores = evaluator.scores(view=view, map_assets=_stage.map_over_ray)
+        scores = evaluator.scores(view=view, map_assets=map_over_ray)
         table = to_document(scores, seed=stage.seed)
         attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
         sets = measure_shape_sets(stage, evaluator, config, view=view)
@@ -110,7 +111,7 @@ def measure_shape_sets(
         [entry.uid for entry in entries],
         seed=stage.seed,
         with_earth_mover=config.sets == "emd",
-        map_sets=_stage.map_over_ray,
+        map_sets=map_over_ray,
     )
 
 

@@ -24,7 +24,7 @@ DOORS = {
     "mlflow": ("ltm3d.tracking", "ltm3d.serving.model_file"),
     "ray.data": ("ltm3d.transforms",),
     "ray.train": ("ltm3d.training",),
-    "ray": ("ltm3d.training", "ltm3d.transforms", "pipelines._stage"),
+    "ray": ("ltm3d.training", "ltm3d.transforms", "ltm3d.cli.doctor_cluster", "pipelines._cluster"),
     "deepspeed": ("ltm3d.training",),
     "hydra": ("pipelines.compose",),
     "omegaconf": ("pipelines.compose", "pipelines._params"),
