@@ -147,7 +147,8 @@ def joining_failed(address: str, error: Exception) -> Ltm3dError:
             f"the cluster {address} runs Ray {their_ray} on Python {their_python}, this process Ray {our_ray} on "
             f"Python {our_python}: use the same environment on all nodes (deploy/Dockerfile)"
         )
-    if isinstance(error, ray.exceptions.AuthenticationError) or "authentication token" in text.lower():
+    # A head that asks for a token answers a stranger's first call like one that is not there.
+    if isinstance(error, ray.exceptions.AuthenticationError) or re.search("(?i)auth.* token|failed to connect", text):
         return Ltm3dError(
             f"the cluster {address} refuses this process: set RAY_AUTH_MODE=token and the head's token in "
             "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token (on the head: ray get-auth-token)"
