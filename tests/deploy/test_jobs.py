@@ -1,5 +1,6 @@
 """Stages as jobs of a real head on the loopback: submit, logs, status, stop, go on, exit codes, errors, secrets."""
 
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -81,7 +82,7 @@ def status(head: Head, job: str, checkout: Path) -> str:
     """What `ray job status` calls a job's end."""
     done = head.job("status", job, cwd=checkout)
     text = (done.stdout + done.stderr).lower()
-    return next(word for word in ("succeeded", "stopped", "failed") if f"job '{job}' {word}" in text)
+    return next(word for word in ("succeeded", "stopped", "failed") if re.search(rf"job '{job}' (was )?{word}", text))
 
 
 def test_a_stage_trains_on_the_cluster_it_is_submitted_to(head: Head, checkout: Path) -> None:
