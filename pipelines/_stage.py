@@ -1,35 +1,36 @@
 """What every stage does around its work: settings, lock, log, estimate, MLflow run, Ray, and errors in one line."""
 
 import ctypes
+import errno
 import fcntl
 import inspect
 import logging
 import os
+import platform
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.settings import convert
 from ltm3d.tracking.run import Tracker, stage_run
 from ltm3d.training.config import Resources
-from pipelines import ENVIRONMENT
+from pipelines._cluster import ray_started
 from pipelines._params import Params, load_params
 
 logger = logging.getLogger(__name__)
 
 DATA = Path("data")
-RAY_OBJECT_STORE_BYTES = 300 * 2**20
 PR_SET_PDEATHSIG = 1
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Stage:
     state_dir: Path
     tracker: Tracker
     exits: ExitStack
-    data: Path = DATA
+    data: Path
 
     @property
     def seed(self) -> int:
@@ -57,7 +58,7 @@ class Stage:
 
     def start_ray(self) -> None:
         """Start Ray on this machine, or join the cluster that RAY_ADDRESS names; it stops with the stage."""
-        self.exits.enter_context(ray_started(self.resources.num_workers))
+        self.exits.enter_context(ray_started(self.resources))
 
 
 @contextmanager
@@ -77,7 +78,8 @@ def stage(
             raise ConfigError(f"{name} {asked}: params.yaml has the {kind}s {', '.join(params.items(kind))}")
     resources, tracking_uri = read_resources(params)
     label = f"{name}@{item}" if item else name
-    state_dir = DATA / "runs" / label
+    data = data_folder()
+    state_dir = data / "runs" / label
     state_dir.mkdir(parents=True, exist_ok=True)
     with locked(state_dir.with_name(f"{label}.lock"), label), ExitStack() as exits:
         logger.info("%s: about %s and %s of disk with the demo's settings on 2 CPU cores", label, minutes, disk)
@@ -92,18 +94,46 @@ def stage(
                 state_dir=state_dir,
             )
         )
-        yield Stage(name, item, params, resources, state_dir, tracker, exits)
+        yield Stage(name, item, params, resources, state_dir, tracker, exits, data)
         seconds = time.monotonic() - start
         tracker.log_metrics({"stage_seconds": seconds})
         logger.info("%s: done in %.0f s", label, seconds)
 
 
+def data_folder() -> Path:
+    """The folder of all data: `data` of the checkout, or what LTM3D_DATA names for a checkout that was uploaded alone.
+
+    It is absolute where a cluster's workers, which start in another folder, read it.
+
+    Raises:
+        ConfigError: LTM3D_DATA names no folder.
+    """
+    named = os.environ.get("LTM3D_DATA", "")
+    if named and not Path(named).is_dir():
+        raise ConfigError(
+            f"LTM3D_DATA is {named}, no folder on {platform.node()}: mount the storage that all nodes share there, or "
+            "name the data/ folder of a checkout on it"
+        )
+    if named:
+        return Path(named).absolute()
+    return DATA if os.environ.get("RAY_ADDRESS", "local") == "local" else DATA.absolute()
+
+
 def read_resources(params: Params) -> tuple[Resources, str]:
-    """Where to run, and MLflow's tracking URI."""
+    """Where to run, and MLflow's tracking URI.
+
+    Raises:
+        ConfigError: an unknown key, a value out of range, or a password in the URI, which would be kept in params.yaml.
+    """
     places = dict(params.value("resources", dict))
     tracking_uri = places.pop("tracking_uri", None)
     if not isinstance(tracking_uri, str) or not tracking_uri:
         raise ConfigError("resources.tracking_uri: missing; the default is sqlite:///mlflow.db")
+    if urlsplit(tracking_uri).password is not None:
+        raise ConfigError(
+            "resources.tracking_uri holds a password: leave user and password out and set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD in the environment"
+        )
     return convert(places, Resources, "resources"), tracking_uri
 
 
@@ -147,70 +177,6 @@ def locked(path: Path, label: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def ray_started(num_workers: int) -> Iterator[None]:
-    """Run a Ray of our own with its own temporary folder on the loopback, or join the cluster of RAY_ADDRESS."""
-    address = os.environ.get("RAY_ADDRESS", "local")
-    if address == "local":
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default too, but then with a warning; read at import
-    import ray
-
-    root = Path.cwd()
-    if address != "local":
-        env_vars = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-        ray.init(address=address, runtime_env={"env_vars": env_vars}, logging_level=logging.WARNING)
-        try:
-            yield
-        finally:
-            ray.shutdown()
-        return
-    sweep_ray_folders()
-    folder = ray_folder(os.getpid())
-    ray.init(
-        address="local",
-        num_cpus=max(2, num_workers),
-        include_dashboard=False,
-        object_store_memory=RAY_OBJECT_STORE_BYTES,
-        logging_level=logging.WARNING,
-        _temp_dir=str(folder),
-        _node_ip_address="127.0.0.1",
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def map_over_ray(function: Callable[[Any], Any], work: Sequence[Any], /) -> list[Any]:
-    """Apply a function to each asset in Ray's workers, one thread each; results in order."""
-    import ray
-
-    task = ray.remote(num_cpus=1)(_with_one_thread)
-    shared = ray.put(function)
-    return ray.get([task.remote(shared, asset) for asset in work])
-
-
-def _with_one_thread(function: Callable[[Any], Any], asset: Any) -> Any:
-    import torch
-
-    torch.set_num_threads(1)
-    return function(asset)
-
-
-def ray_folder(pid: int) -> Path:
-    """The temporary folder of the Ray that process `pid` started; short, as socket paths have a limit."""
-    return Path(tempfile.gettempdir()) / f"ltm3d-ray-{pid}"
-
-
-def sweep_ray_folders() -> None:
-    """Remove what killed stages of this user left behind in the temporary folder."""
-    for folder in Path(tempfile.gettempdir()).glob("ltm3d-ray-*"):
-        pid = folder.name.rpartition("-")[2]
-        if pid.isdigit() and not Path("/proc", pid).exists() and folder.stat().st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def find_known_error(error: BaseException) -> Ltm3dError | None:
     """Find our own error, also inside what Ray wrapped around it."""
     waiting: list[Any] = [error]
@@ -223,6 +189,9 @@ def find_known_error(error: BaseException) -> Ltm3dError | None:
         cause = getattr(current, "cause", None)  # a RayTaskError passes for its cause's class; its text is a traceback
         if isinstance(current, Ltm3dError) and not isinstance(cause, BaseException):
             return current
+        if isinstance(current, OSError) and current.errno in FULL_DISK:
+            place = current.filename or Path.cwd()
+            return Ltm3dError(f"the disk of {place} is full: free some space; the next run goes on from here")
         if type(current).__module__.startswith("ray."):
             failures = getattr(current, "worker_failures", None) or {}
             waiting += [cause, *failures.values(), getattr(current, "controller_failure", None), current.__cause__]

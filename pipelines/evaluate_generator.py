@@ -24,6 +24,7 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
+from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
 from pipelines._gallery import choose, write_page
 from pipelines._generated import generated_items, generated_processes
@@ -50,9 +51,9 @@ def main(representation: str) -> None:
             data, load_tokenizer(folders["tokenizer"]), Reconstructor.load(folders["reconstructor"]), reader
         )
         stage.start_ray()
-        scores = evaluator.scores(view=sampling.view, map_assets=_stage.map_over_ray)
+        scores = evaluator.scores(view=sampling.view, map_assets=map_over_ray)
         work = evaluator.alignment_work(view=sampling.view) if config.alignment.clip else []
-        alignment = measure_alignment(work, config.alignment, map_assets=_stage.map_over_ray)
+        alignment = measure_alignment(work, config.alignment, map_assets=map_over_ray)
         alignment.add_to(scores)
         table = to_document(scores, seed=stage.seed)
         attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
@@ -109,7 +110,7 @@ def measure_shape_sets(
         [entry.uid for entry in entries],
         seed=stage.seed,
         with_earth_mover=config.sets == "emd",
-        map_sets=_stage.map_over_ray,
+        map_sets=map_over_ray,
     )
 
 

@@ -19,6 +19,7 @@ from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
 from ltm3d.transforms.audit_tokens import audit_set
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
+from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
 from pipelines._gallery import choose, write_page
 from pipelines._planning import available
@@ -47,7 +48,7 @@ def main(representation: str) -> None:
             assets,
             config=config,
             seed=stage.seed,
-            map_assets=_stage.map_over_ray,
+            map_assets=map_over_ray,
         )
         document: dict[str, Any] = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
         document["token_audit"] = audit_set(tokenizer, targets, num_surface=num_surface)

@@ -191,10 +191,11 @@ class MemorySampler(threading.Thread):
 
 def run_once(data: Path, num_assets: int, num_shards: int) -> dict[str, Any]:
     """Simulate in this process; the first few shards only warm Ray up."""
-    from pipelines._stage import ray_started
+    from ltm3d.training.config import Resources
+    from pipelines._cluster import ray_started
 
     sampler = MemorySampler()
-    with ray_started(NUM_WORKERS), tempfile.TemporaryDirectory(prefix="ltm3d-warm-") as warm:
+    with ray_started(Resources(num_workers=NUM_WORKERS)), tempfile.TemporaryDirectory(prefix="ltm3d-warm-") as warm:
         simulate(Path(warm), num_assets=400, num_shards=8, num_workers=NUM_WORKERS)
         at_start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         sampler.start()

@@ -20,6 +20,7 @@ from typing import Annotated
 
 import typer
 
+from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements, is_loopback
 from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}
@@ -149,14 +150,42 @@ def check_gpu() -> Iterator[Finding]:
 
 
 def check_ray() -> Iterator[Finding]:
-    """Run one task on a Ray of our own, or on the cluster of RAY_ADDRESS."""
+    """Run one task on a Ray of our own, or look at the cluster of RAY_ADDRESS."""
     address = os.environ.get("RAY_ADDRESS", "local")
-    options = {"address": address, "logging_level": "ERROR", "log_to_driver": False}
-    if address == "local":
-        options |= {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    if address != "local":
+        yield from check_cluster(address)
+        return
+    options = {"address": "local", "num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 2**20}
+    options |= {"logging_level": "ERROR", "log_to_driver": False}
     failure = python_fails(f"import ray; ray.init(**{options!r}); assert ray.get(ray.remote(lambda: 7).remote()) == 7")
-    remedy = "is the cluster of RAY_ADDRESS up?" if address != "local" else f"free memory and /tmp space, or {INSTALL}"
-    yield Finding("Ray", failure or f"a task ran ({address})", failure and remedy)
+    yield Finding("Ray", failure or "a task ran (local)", failure and f"free memory and /tmp space, or {INSTALL}")
+
+
+def check_cluster(address: str) -> Iterator[Finding]:
+    """Whether a cluster answers, asks for a token, and has nodes that are alike and see this folder."""
+    try:
+        report = ask_cluster(address)
+    except RuntimeError as error:
+        remedy = "is the cluster of RAY_ADDRESS up, is its token here, has it this environment? (docs/cluster.md)"
+        yield Finding("Ray cluster", f"{address}: {error}", remedy)
+        return
+    num_gpus = sum(node.num_gpus for node in report.nodes)
+    yield Finding("Ray cluster", f"{address}: {len(report.nodes)} nodes answered, {num_gpus} GPUs")
+    exposed = not is_loopback(report.dashboard.rpartition(":")[0].strip("[]")) and not report.has_token
+    yield Finding(
+        "Ray dashboard",
+        f"on {report.dashboard or 'no address'}, {'asks for a token' if report.has_token else 'open to all'}",
+        "start head and nodes with RAY_AUTH_MODE=token (deploy/start_head)" if report.dashboard and exposed else "",
+    )
+    for node in report.nodes:
+        needs = [] if node.has_checkout else [f"mount {Path.cwd()} there, or submit with --working-dir ."]
+        if node.free_gb < MIN_FREE_GB:
+            needs.append(f"free some disk: Ray and checkpoints pass through its temporary folder ({MIN_FREE_GB:g} GB)")
+        sees = "sees" if node.has_checkout else "does not see"
+        detail = f"{node.num_gpus} GPUs, {node.free_gb:.0f} GB free, {sees} this folder"
+        yield Finding(f"node {node.address}", detail, "; ".join(needs))
+    for name, who in disagreements(report.nodes).items():
+        yield Finding(f"{name} on the nodes", who, "the same environment on all nodes: deploy/Dockerfile")
 
 
 def check_mlflow(tracking_uri: str) -> Iterator[Finding]:

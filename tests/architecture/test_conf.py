@@ -71,6 +71,21 @@ def is_for(option: str, path: str) -> bool:
     return any(option == part or option.startswith(f"{part}_") for part in path.split("."))
 
 
+def test_where_a_run_happens_changes_no_parameter_of_a_stage() -> None:
+    """From a laptop to a cluster by one group: what is done stays valid, for DVC and for the runs themselves."""
+    places = sorted(path.stem for path in (CONF / "resources").glob("*.yaml"))
+    assert places == ["cluster", "gpu1", "gpu8", "local"]
+    composed = {place: compose("demo", (f"resources={place}",)) for place in places}
+    asked = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"].values()
+    roots = {param.split(".")[0] for stage in asked for param in stage.get("params", [])}
+    assert not roots & {"resources", "overrides"}
+    rest = [
+        {key: value for key, value in raw.items() if key not in ("resources", "overrides")} for raw in composed.values()
+    ]
+    assert all(each == rest[0] for each in rest) and roots <= set(rest[0])
+    assert len({str(raw["resources"]) for raw in composed.values()}) == 4
+
+
 def test_every_group_stands_somewhere() -> None:
     assert {*places(), "source"} == set(GROUPS)
 

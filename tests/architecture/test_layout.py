@@ -10,7 +10,7 @@ from imports import REPOSITORY, modules
 
 MAX_LINES = 300
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
-OWN_TESTS = ("architecture", "support")  # not mirrors of a package
+OWN_TESTS = ("architecture", "deploy", "support")  # not mirrors of a package
 
 ALL_PYTHON = sorted(
     path for folder in ("ltm3d", "pipelines", "tests", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")

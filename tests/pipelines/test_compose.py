@@ -8,14 +8,14 @@ from pipelines.compose import compose, main, write_params
 
 
 def test_overrides_reach_keys_that_the_yaml_leaves_at_their_default() -> None:
-    raw = compose("demo", ("generator.sdf.model.noise_draws=7", "sources.procedural.num_objects=14", "resources=gpu"))
+    raw = compose("demo", ("generator.sdf.model.noise_draws=7", "sources.procedural.num_objects=14", "resources=gpu1"))
     assert raw["generator"]["sdf"]["model"]["noise_draws"] == 7
     assert raw["sources"] == [{"kind": "procedural", "num_objects": 14, "seed": 0}]
     assert raw["resources"]["use_gpu"] is True
     assert raw["overrides"] == [
         "generator.sdf.model.noise_draws=7",
         "sources.procedural.num_objects=14",
-        "resources=gpu",
+        "resources=gpu1",
     ]
 
 
@@ -33,7 +33,7 @@ def test_sources_combine() -> None:
         ("demo", "generater.sdf=3", r"generater: unknown key; the keys of the top level are: .*generator"),
         ("demo", "generator.sdf.modle=3", r"generator\.sdf\.modle: unknown key; .*allow_unordered, model, training"),
         ("demo", "generator.sdf.model.width=190", r"generator\.sdf\.model: width 190 must be a multiple"),
-        ("demo", "resources=tpu", r"resources/tpu.*cpu gpu"),
+        ("demo", "resources=tpu", r"resources/tpu.*cluster gpu1 gpu8 local"),
         ("demo", "seed=x", r"seed: expected int, got 'x'"),
         ("demo", "seed=[}", "no viable alternative"),
         ("demo", "representations=[voxels]", r"representations: .*give one or more of sdf"),

@@ -1,0 +1,224 @@
+"""Ray for a stage: one of its own on the loopback, or the cluster that RAY_ADDRESS names and `ray job submit` sets."""
+
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ltm3d.cli.doctor_cluster import is_loopback
+from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.training.config import Resources
+from pipelines import ENVIRONMENT
+
+logger = logging.getLogger(__name__)
+
+OBJECT_STORE_BYTES = 300 * 2**20
+CONNECT_TIMEOUT = 10.0  # seconds
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray's job server, with what `ray job submit` was given
+
+
+@contextmanager
+def ray_started(resources: Resources) -> Iterator[None]:
+    """Run a Ray of our own with its own temporary folder on the loopback, or join the cluster of RAY_ADDRESS.
+
+    Raises:
+        ConfigError: nothing answers at RAY_ADDRESS, it is no address of a cluster, or a node does not see the checkout.
+        Ltm3dError: the cluster has other versions, or refuses this process.
+    """
+    address = os.environ.get("RAY_ADDRESS", "local")
+    if address != "local":
+        with _cluster_joined(address, resources):
+            yield
+        return
+    os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default too, but then with a warning; read at import
+    import ray
+
+    sweep_ray_folders()
+    folder = ray_folder(os.getpid())
+    ray.init(
+        address="local",
+        num_cpus=max(2, resources.num_workers * resources.cpus_per_worker),
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        logging_level=logging.WARNING,
+        _temp_dir=str(folder),
+        _node_ip_address="127.0.0.1",
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _cluster_joined(address: str, resources: Resources) -> Iterator[None]:
+    check_address(address)
+    import ray
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    try:
+        context = ray.init(address=address, runtime_env={"env_vars": worker_variables()}, logging_level=logging.WARNING)
+    except (RuntimeError, ConnectionError, ValueError, ray.exceptions.RayError) as error:
+        raise joining_failed(address, error) from error
+    try:
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        total = ray.cluster_resources()
+        num_cpus, num_gpus = (int(total.get(kind, 0)) for kind in ("CPU", "GPU"))
+        logger.info("joined the Ray cluster %s: %d nodes, %d CPUs, %d GPUs", address, len(nodes), num_cpus, num_gpus)
+        if len(nodes) > 1:
+            check_nodes(nodes)
+        warn_if_short(resources, num_cpus=num_cpus, num_gpus=num_gpus)
+        warn_if_exposed(str(context.address_info.get("webui_url") or ""), has_token=is_token_auth_enabled())
+        yield
+    finally:
+        ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """See that a cluster's address is one that a stage can join, and that something answers there.
+
+    Raises:
+        ConfigError: in one line, with the remedy.
+    """
+    if address.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"RAY_ADDRESS is {address}, a job server's address: give that to `ray job submit --address` or in "
+            "RAY_API_SERVER_ADDRESS, and unset RAY_ADDRESS"
+        )
+    if address.startswith("ray://"):
+        raise ConfigError(f"RAY_ADDRESS is {address}: Ray Client cannot train; submit the stage with `ray job submit`")
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"RAY_ADDRESS is {address}; it must be HOST:PORT of a head, auto, or local")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
+    except OSError as error:
+        raise ConfigError(
+            f"RAY_ADDRESS is {address}, where no Ray head answers ({error}): start it (deploy/start_head), mend the "
+            "address, or unset RAY_ADDRESS to run on this machine alone"
+        ) from error
+
+
+def check_nodes(nodes: Sequence[dict[str, Any]]) -> None:
+    """See that every node finds this process's folder under the same path: its workers import and read from there.
+
+    Args:
+        nodes: as `ray.nodes()` gives them.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def is_there(folder: str) -> bool:  # travels by value: a node without the checkout could not import it
+        return Path(folder, "pipelines").is_dir()
+
+    task = ray.remote(num_cpus=0)(is_there)
+    here = str(Path.cwd())
+    answers = [
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(here)
+        for node in nodes
+    ]
+    blind = [node["NodeManagerAddress"] for node, sees in zip(nodes, ray.get(answers), strict=True) if not sees]
+    if blind:
+        raise ConfigError(
+            f"{here} is not on node {', '.join(blind)}: submit from a checkout on storage that all nodes mount under "
+            "the same path, or with --working-dir . (docs/cluster.md)"
+        )
+
+
+def joining_failed(address: str, error: Exception) -> Ltm3dError:
+    """Say in one line why a cluster could not be joined."""
+    import ray
+
+    text = " ".join(str(error).split())
+    versions = re.findall(r"Ray: (\S+) Python: (\S+)", text)
+    if "Version mismatch" in text and len(versions) == 2:
+        (their_ray, their_python), (our_ray, our_python) = versions
+        return Ltm3dError(
+            f"the cluster {address} runs Ray {their_ray} on Python {their_python}, this process Ray {our_ray} on "
+            f"Python {our_python}: use the same environment on all nodes (deploy/Dockerfile)"
+        )
+    # A head that asks for a token answers a stranger's first call like one that is not there.
+    if isinstance(error, ray.exceptions.AuthenticationError) or re.search("(?i)auth.* token|failed to connect", text):
+        return Ltm3dError(
+            f"the cluster {address} refuses this process: set RAY_AUTH_MODE=token and the head's token in "
+            "RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token (on the head: ray get-auth-token)"
+        )
+    return Ltm3dError(f"the Ray cluster {address} cannot be joined: {text[:300]}")
+
+
+def worker_variables() -> dict[str, str]:
+    """Return the environment of this stage's tasks and actors; what the job was submitted with stays as it is.
+
+    It is part of the job's metadata, which the dashboard shows: nothing of this process's environment is in it but
+    PYTHONPATH.
+    """
+    submitted = json.loads(os.environ.get(JOB_CONFIG, "{}")).get("runtime_env", {}).get("env_vars") or {}
+    paths = [str(Path.cwd()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    wanted = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    return {name: value for name, value in wanted.items() if name not in submitted}
+
+
+def warn_if_short(resources: Resources, *, num_cpus: int, num_gpus: int) -> None:
+    """Say that the cluster has less than the training stages ask for: they wait for an autoscaler, or for ever."""
+    wanted = {"CPU": (resources.num_workers * resources.cpus_per_worker, num_cpus)}
+    if resources.use_gpu:
+        wanted["GPU"] = (resources.num_workers, num_gpus)
+    for kind, (asked, there) in wanted.items():
+        if asked > there:
+            logger.warning(
+                "resources ask for %d %ss, the cluster has %d: training waits until there are as many; where no "
+                "autoscaler brings them, compose with a smaller resources.num_workers",
+                asked,
+                kind,
+                there,
+            )
+
+
+def warn_if_exposed(dashboard: str, *, has_token: bool) -> None:
+    """Say that whoever reaches a dashboard that is not on the loopback may run code, where no token is asked for."""
+    if has_token or not dashboard or is_loopback(dashboard.rpartition(":")[0].strip("[]")):
+        return
+    logger.warning(
+        "Ray's dashboard and job server listen on %s without a token: whoever reaches them runs code here; start "
+        "the head with deploy/start_head, or set RAY_AUTH_MODE=token on all nodes",
+        dashboard,
+    )
+
+
+def map_over_ray(function: Callable[[Any], Any], work: Sequence[Any], /) -> list[Any]:
+    """Apply a function to each asset in Ray's workers, one thread each; results in order."""
+    import ray
+
+    task = ray.remote(num_cpus=1)(_with_one_thread)
+    shared = ray.put(function)
+    return ray.get([task.remote(shared, asset) for asset in work])
+
+
+def _with_one_thread(function: Callable[[Any], Any], asset: Any) -> Any:
+    import torch
+
+    torch.set_num_threads(1)
+    return function(asset)
+
+
+def ray_folder(pid: int) -> Path:
+    """The temporary folder of the Ray that process `pid` started; short, as socket paths have a limit."""
+    return Path(tempfile.gettempdir()) / f"ltm3d-ray-{pid}"
+
+
+def sweep_ray_folders() -> None:
+    """Remove what killed stages of this user left behind in the temporary folder."""
+    for folder in Path(tempfile.gettempdir()).glob("ltm3d-ray-*"):
+        pid = folder.name.rpartition("-")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists() and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
