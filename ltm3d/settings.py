@@ -6,9 +6,20 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeVar, Union
 
 from ltm3d.errors import ConfigError
+
+LATER = "later"  # in a field's metadata
+T = TypeVar("T")
+
+
+def later(default: T) -> T:
+    """Declare a setting that came after work was done without it.
+
+    Where it stands at its default it is left out of keys (`shards.plan.key_of`), so that such work is not done again.
+    """
+    return dataclasses.field(default=default, metadata={LATER: True})
 
 
 def convert(value: Any, kind: Any, path: str) -> Any:

@@ -51,7 +51,7 @@ SETTINGS = {
     "tokenizer.point_cloud.examples": "ltm3d.tokenizers.point_cloud:PointCloudExampleConfig",
     "tokenizer.point_cloud.training": "ltm3d.training.config:TrainingConfig",
     "tokenizer.mesh.model": "ltm3d.tokenizers.mesh:MeshTokenizerConfig",
-    "tokenizer.mesh.examples": "ltm3d.tokenizers.mesh:MeshExampleConfig",
+    "tokenizer.mesh.examples": "ltm3d.tokenizers.mesh_examples:MeshExampleConfig",
     "tokenizer.mesh.training": "ltm3d.training.config:TrainingConfig",
     "tokenizer.gaussians.model": "ltm3d.tokenizers.gaussians:GaussiansTokenizerConfig",
     "tokenizer.gaussians.examples": "ltm3d.tokenizers.gaussians_examples:GaussiansExampleConfig",

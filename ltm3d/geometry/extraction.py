@@ -12,6 +12,15 @@ through the cell by nearly its whole side, as beside a plane. Around a sheet tha
 falls and rises again. So cells whose mean slope is steep and whose corners are all farther than a third of a side are
 left out; tests look for thin plates at any slant.
 
+Of a cell that is refined, only those of its eight parts are asked for that may be crossed. Where the slope is steep,
+the field rises by nearly the whole way through the cell and so has room for one sheet only: the plane fitted to the
+corners, v(p) = m + g · p with residuals e_i, tells which parts it can cross. A part of side h/2 around c is left out
+where
+
+    |v(c)| > (|g_x| + |g_y| + |g_z|) h / 4 + max_i |e_i| + h / 8
+
+Everywhere else, at edges and thin parts, all eight are asked for.
+
 Only cells and their corners are kept, sorted by a running number, never a grid, until marching cubes asks for one.
 """
 
@@ -31,6 +40,7 @@ FieldFunction = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
 BAND = (3 + 3 * 2**0.5 + 3**0.5) / 8  # sides of a cell
 BAND_MARGIN = 1.15  # a learned field is no exact distance: take cells a little farther off
 STEEP, CLEAR = 0.75, 0.3  # slope, and sides of a cell: beside a surface
+FIT_STEEP, FIT_MARGIN = 0.9, 0.125  # slope, and sides of a cell: the fitted plane tells where the surface is
 _STEPS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), axis=-1).reshape(8, 3)  # corners of a cell
 
 
@@ -93,7 +103,7 @@ def refine_field(field: FieldFunction, *, resolution: int, coarse_resolution: in
     cells = _near_surface(cells, corners, values, size)
     while size < resolution:
         coarse_corners, coarse_values = _doubled(corners, size), values
-        cells = (2 * cells[:, None] + _STEPS.astype(np.int32)).reshape(-1, 3)
+        cells = _parts(cells, corners, values, size)
         size *= 2
         corners = np.unique(_numbers(cells, size)[:, None] + _offsets(size))
         values = np.empty(len(corners), np.float32)
@@ -129,6 +139,29 @@ def _near_surface(cells: np.ndarray, corners: np.ndarray, values: np.ndarray, si
     is_near = total / 8 <= BAND_MARGIN * BAND * side
     is_beside = (np.linalg.norm(rise, axis=1) / (4 * side) > STEEP) & (least > CLEAR * side)
     return cells[(is_near & ~is_beside) | ((num_inside > 0) & (num_inside < 8))]
+
+
+def _parts(cells: np.ndarray, corners: np.ndarray, values: np.ndarray, size: int) -> Int[np.ndarray, "C 3"]:
+    """Cut cells in eight, and keep the parts that may be crossed; cells of the grid of twice the size."""
+    if not len(cells):
+        return cells
+    side, first = np.float32(2 / size), _numbers(cells, size)
+    mean, rise = np.zeros(len(cells), np.float32), np.zeros((len(cells), 3), np.float32)
+    for step, offset in zip(_STEPS, _offsets(size), strict=True):
+        at = values[np.searchsorted(corners, first + offset)]
+        mean += at / 8
+        rise += at[:, None] * ((2 * step - 1) / 4).astype(np.float32)  # g h, of the plane fitted to the corners
+    off = np.zeros(len(cells), np.float32)
+    for step, offset in zip(_STEPS, _offsets(size), strict=True):
+        at = values[np.searchsorted(corners, first + offset)]
+        np.maximum(off, np.abs(at - mean - rise @ (step - 0.5).astype(np.float32)), out=off)
+    reach = np.abs(rise).sum(axis=1) / 4 + off + np.float32(FIT_MARGIN) * side
+    reach[np.linalg.norm(rise, axis=1) < FIT_STEEP * side] = np.inf
+    parts = []
+    for step in _STEPS:
+        crossed = np.abs(mean + rise @ ((step - 0.5) / 2).astype(np.float32)) <= reach
+        parts.append(2 * cells[crossed] + step.astype(np.int32))
+    return np.concatenate(parts)
 
 
 def _ask(field: FieldFunction, corners: np.ndarray, size: int) -> Float[np.ndarray, " K"]:

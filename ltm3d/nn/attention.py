@@ -82,8 +82,12 @@ def attend(
 
 
 def distance_bias(
-    anchors: Float[Tensor, "N 3"], points: Float[Tensor, "B M 3"], sharpness: Float[Tensor, " heads"]
+    anchors: Float[Tensor, "*own N 3"], points: Float[Tensor, "B M 3"], sharpness: Float[Tensor, " heads"]
 ) -> Float[Tensor, "B heads N M"]:
-    """Return −sharpness · |anchor − point|², a logit that prefers points near an anchor."""
+    """Return −sharpness · |anchor − point|², a logit that prefers points near an anchor.
+
+    Args:
+        anchors: the same for all shapes, or each shape's own.
+    """
     squared = torch.cdist(anchors.expand(len(points), -1, -1), points).square()
     return -sharpness[:, None, None] * squared[:, None]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import ConfigError
+from ltm3d.settings import LATER
 
 SHARD_FILE = "shard.json"
 SHARD_NAME = re.compile(r"shard-\d{5,}")
@@ -57,7 +58,8 @@ def _plain(value: Any) -> Any:
     if type(value) in PLAIN:  # nearly all are, and the questions below are slow
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = [field for field in dataclasses.fields(value) if not _is_left_out(field, getattr(value, field.name))]
+        return {field.name: _plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -71,3 +73,8 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{type(value).__name__} has no canonical form; give plain values, dataclasses or paths")
+
+
+def _is_left_out(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Say whether a setting that came later (`settings.later`) stands at its default."""
+    return bool(field.metadata.get(LATER)) and bool(value == field.default)

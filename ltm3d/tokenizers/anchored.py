@@ -10,6 +10,7 @@ their training finding out where each token should look. The set itself is 3DSha
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -17,9 +18,11 @@ from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
 from ltm3d.nn.attention import distance_bias
+from ltm3d.nn.bottleneck import NormalizedBottleneck
 from ltm3d.nn.embeddings import PointEmbedding
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.transformer import Block, CrossBlock
+from ltm3d.settings import later
 from ltm3d.tokenizers.tokenizer import Tokenizer
 
 # B batch, S points, F features, L tokens, D token channels, H width
@@ -35,6 +38,8 @@ class AnchoredConfig:
 
     Attributes:
         kl_weight: weight of the posterior's KL to the standard normal, nats a channel.
+        bottleneck: `kl`, tokens are drawn from a posterior; `normalized`, their length is fixed, nothing is drawn and
+            the KL has no gradient (nn/bottleneck.py).
     """
 
     num_tokens: int
@@ -44,6 +49,7 @@ class AnchoredConfig:
     decoder_depth: int
     num_heads: int
     kl_weight: float = 1e-3
+    bottleneck: Literal["kl", "normalized"] = later("kl")
 
     def __post_init__(self) -> None:
         for name in ("num_tokens", "token_dim", "width", "num_heads"):
@@ -51,6 +57,8 @@ class AnchoredConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.width % self.num_heads:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        if self.bottleneck == "normalized" and self.token_dim < 2:
+            raise ConfigError(f"token_dim is {self.token_dim}; a normalized bottleneck needs at least 2")
 
 
 class AnchoredTokenizer(Tokenizer):
@@ -72,21 +80,32 @@ class AnchoredTokenizer(Tokenizer):
         self.surface_to_tokens = CrossBlock(width, num_heads=heads, context_width=width)
         self.encoder = nn.ModuleList(Block(width, num_heads=heads) for _ in range(config.encoder_depth))
         self.moments_norm = nn.LayerNorm(width)
-        self.to_moments = nn.Linear(width, 2 * config.token_dim)
-        with torch.no_grad():  # begin with little noise: a decoder that sees only noise learns to ignore the tokens
-            self.to_moments.bias[config.token_dim :] = INITIAL_LOG_VARIANCE
+        self.to_moments: nn.Linear | NormalizedBottleneck
+        if config.bottleneck == "normalized":
+            self.to_moments = NormalizedBottleneck(width, config.token_dim)
+        else:
+            self.to_moments = nn.Linear(width, 2 * config.token_dim)
+            with torch.no_grad():  # begin with little noise: a decoder that sees only noise learns to ignore the tokens
+                self.to_moments.bias[config.token_dim :] = INITIAL_LOG_VARIANCE
         self.from_tokens = nn.Linear(config.token_dim, width)
         self.decoder = nn.ModuleList(Block(width, num_heads=heads) for _ in range(config.decoder_depth))
 
     def encode_points(self, points: Float[Tensor, "B S F"]) -> Posterior:
         """Encode points [x, y, z, features…] to the posterior of the latent tokens."""
-        x = self.queries.expand(len(points), -1, -1)
-        bias = distance_bias(self.anchors, points[..., :3], self.log_sharpness.exp())
-        x = self.surface_to_tokens(x, self.surface_embedding(points), bias=bias)
+        queries, anchors = self.queries_of(points)
+        bias = distance_bias(anchors, points[..., :3], self.log_sharpness.exp())
+        x = self.surface_to_tokens(queries, self.surface_embedding(points), bias=bias)
         for block in self.encoder:
             x = block(x)
-        mean, log_variance = self.to_moments(self.moments_norm(x)).chunk(2, dim=-1)
+        x = self.moments_norm(x)
+        if isinstance(self.to_moments, NormalizedBottleneck):
+            return self.to_moments(x)
+        mean, log_variance = self.to_moments(x).chunk(2, dim=-1)
         return Posterior(mean, log_variance.clamp(*LOG_VARIANCE_RANGE))
+
+    def queries_of(self, points: Float[Tensor, "B S F"]) -> tuple[Float[Tensor, "B L H"], Float[Tensor, "*own L 3"]]:
+        """Return what asks the points, and where in space each query stands."""
+        return self.queries.expand(len(points), -1, -1), self.anchors
 
     def decode_states(self, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B L H"]:
         """Run the self-attention layers of the decoder; tokens are not normalised."""

@@ -1,13 +1,15 @@
 """Tokenizer for signed distance fields: a set of latent vectors (3DShape2VecSet, Zhang et al. 2023).
 
     surface points ─► anchored tokens ─► self-attention ─► memory
-                                    space queries ─► cross-attention ─► distance
+                                    space queries ─► cross-attention ─► distance, or occupancy
 
-The field's decoder, too, prefers the memory whose anchor is near the query: see `anchored.py`.
+The field's decoder, too, prefers the memory whose anchor is near the query: see `anchored.py`. Where the encoder's
+queries are points of the shape, the anchors are read off the memory, and learn where the points were.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,16 +22,20 @@ from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
+from ltm3d.settings import later
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.anchored import NUM_FREQUENCIES, AnchoredConfig, AnchoredTokenizer, spread_points
-from ltm3d.tokenizers.decoding import TokenField
+from ltm3d.tokenizers.decoding import OccupancyField, TokenField
 from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
 from ltm3d.tokenizers.field_decoder import FieldDecoder
-from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, stored_points
+from ltm3d.tokenizers.field_losses import eikonal_loss, field_gradients, normal_loss
+from ltm3d.tokenizers.point_queries import curve_codes, farthest_queries
+from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, Precision, stored_points
 
 # B batch, S surface points, Q queries, L tokens, D token channels, M memory vectors, H width
 
 SIGN_SLOPE = 10.0  # logits of the sign loss a truncation distance
+PLACE_WEIGHT = 1.0  # of the distance of a memory's anchor from the point that its token stands for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +47,38 @@ class SdfTokenizerConfig(AnchoredConfig):
         near_weight: weight of the near-surface queries' loss beside the volume queries' (VecSetX: 10).
         sign_weight: weight of the cross-entropy of inside against outside.
         memory_expansion: vectors that each token becomes before the field's decoder attends to them.
+        queries: what the encoder asks the surface with: `learned` vectors, so that token i means the same everywhere;
+            or `points`, the shape's own farthest points in canonical order (point_queries.py).
+        head: what the decoder gives: a truncated `distance`, or the logit of `occupancy`, 0 at the surface.
+        eikonal_weight: weight of (|∇d| − 1)² on the surface and near it.
+        normal_weight: weight of 1 − cos(∇d, normal) on the surface.
+        num_gradient_points: of the surface and of the near queries, each, that these two are measured at.
     """
 
     truncation: float = 0.1
     near_weight: float = 10.0
     sign_weight: float = 1.0
     memory_expansion: int = 4
+    queries: Literal["learned", "points"] = later("learned")
+    head: Literal["distance", "occupancy"] = later("distance")
+    eikonal_weight: float = later(0.0)
+    normal_weight: float = later(0.0)
+    num_gradient_points: int = later(256)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.truncation <= 0:
             raise ConfigError(f"truncation is {self.truncation}; it must be above 0")
+        if self.eikonal_weight < 0 or self.normal_weight < 0:
+            raise ConfigError(
+                f"eikonal_weight is {self.eikonal_weight}, normal_weight {self.normal_weight}; use 0 (off) or more"
+            )
+        if self.num_gradient_points < 1:
+            raise ConfigError(f"num_gradient_points is {self.num_gradient_points}; it must be at least 1")
+        if self.eikonal_weight and self.head == "occupancy":
+            raise ConfigError(
+                f"eikonal_weight is {self.eikonal_weight}: an occupancy has no distance to rise by; set it to 0"
+            )
 
 
 class SdfTokenizer(AnchoredTokenizer):
@@ -70,6 +97,12 @@ class SdfTokenizer(AnchoredTokenizer):
         self.to_memory = nn.Linear(width, config.memory_expansion * width)
         self.memory_offsets = nn.Parameter(0.3 * spread_points(config.memory_expansion))
         self.field = FieldDecoder(width, num_frequencies=NUM_FREQUENCIES)
+        if config.queries == "points":
+            self.to_place = nn.Linear(width, 3)
+            with torch.no_grad():  # at first along the curve that the queries are sorted by
+                nn.init.zeros_(self.to_place.weight)
+                nn.init.zeros_(self.to_place.bias)
+                self.anchors.copy_(self.anchors[curve_codes(self.anchors).argsort()])
 
     def inputs(self, targets: ShardSet, index: int, *, num_points: int, draw: int = 0) -> Inputs:
         """Read `surface` [S, 6]: points with normals."""
@@ -77,25 +110,53 @@ class SdfTokenizer(AnchoredTokenizer):
         return {"surface": points.astype(np.float32)}
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Posterior:
+        """Encode `surface` [B, S, 6].
+
+        Raises:
+            ConfigError: fewer points than tokens, where the queries are points.
+        """
+        if self.config.queries == "points" and inputs["surface"].shape[1] < self.config.num_tokens:
+            raise ConfigError(
+                f"{inputs['surface'].shape[1]} surface points are encoded, num_tokens is {self.config.num_tokens}; "
+                "queries that are points need as many: raise num_surface"
+            )
         return self.encode_points(inputs["surface"])
+
+    def queries_of(self, points: Float[Tensor, "B S F"]) -> tuple[Float[Tensor, "B L H"], Float[Tensor, "*own L 3"]]:
+        if self.config.queries == "learned":
+            return super().queries_of(points)
+        chosen = farthest_queries(points, self.config.num_tokens)
+        return self.surface_embedding(chosen), chosen[..., :3]
 
     def decode_memory(self, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B M H"]:
         """Run the part of the decoder that does not depend on the queries; tokens are not normalised."""
         states = self.decode_states(tokens)
         return self.to_memory(states).unflatten(2, (self.config.memory_expansion, -1)).flatten(1, 2)
 
+    def memory_anchors(self, memory: Float[Tensor, "B M H"]) -> Float[Tensor, "B M 3"]:
+        """Return where each memory vector stands."""
+        anchors = (self.anchors[:, None] + self.memory_offsets).flatten(0, 1).expand(len(memory), -1, -1)
+        return anchors if self.config.queries == "learned" else anchors + self.to_place(memory)
+
     def decode(self, memory: Float[Tensor, "B M H"], queries: Float[Tensor, "B Q 3"]) -> Float[Tensor, "B Q"]:
-        """Return the truncated signed distance at the queries, negative inside."""
-        return torch.tanh(self.field(queries, memory, self.memory_anchors())) * self.config.truncation
+        """Return the truncated signed distance at the queries, or the logit of being outside: negative inside."""
+        values = self.field(queries, memory, self.memory_anchors(memory))
+        return values if self.config.head == "occupancy" else torch.tanh(values) * self.config.truncation
 
     @torch.no_grad()
-    def decode_field(self, tokens: Float[Tensor, "L D"]) -> TokenField:
+    def decode_field(
+        self, tokens: Float[Tensor, "L D"], *, precision: Precision = "fp32"
+    ) -> TokenField | OccupancyField:
         """Return one shape's field as a function of query points; tokens are not normalised."""
         memory = self.decode_memory(tokens[None])
-        return TokenField(self.field.fold(memory[0], self.memory_anchors()), truncation=self.config.truncation)
+        folded = self.field.fold(memory[0], self.memory_anchors(memory)[0])
+        folded = folded.to_bf16() if precision == "bf16" else folded
+        if self.config.head == "occupancy":
+            return OccupancyField(folded)
+        return TokenField(folded, truncation=self.config.truncation)
 
     def decode_shape(self, tokens: Float[Tensor, "L D"], config: DecodeConfig) -> Mesh:
-        return extract_mesh(self.decode_field(tokens), resolution=config.resolution)
+        return extract_mesh(self.decode_field(tokens, precision=config.precision), resolution=config.resolution)
 
     def inside(self, tokens: Float[Tensor, "L D"], queries: Float[np.ndarray, "Q 3"]) -> Bool[np.ndarray, " Q"]:
         return self.decode_field(tokens)(queries) < 0
@@ -103,7 +164,7 @@ class SdfTokenizer(AnchoredTokenizer):
     def training_loss(
         self, batch: Mapping[str, Tensor], random: StepRandom
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Reconstruct truncated distances in L1, plus the posterior's KL.
+        """Reconstruct truncated distances in L1, or inside against outside, plus the posterior's KL.
 
         Batch: `surface` [B, S, 6], `volume` and `near` [B, Q, 4] (query, distance).
         """
@@ -112,21 +173,54 @@ class SdfTokenizer(AnchoredTokenizer):
         memory = self.decode_memory(posterior.sample(random.normal(config.num_tokens, config.token_dim)))
         num_volume = batch["volume"].shape[1]
         queries = torch.cat([batch["volume"], batch["near"]], dim=1)
-        target = (queries[..., 3] / config.truncation).clamp(-1, 1)
-        logits = self.field(queries[..., :3], memory, self.memory_anchors())
+        logits = self.field(queries[..., :3], memory, self.memory_anchors(memory))
+        loss, terms = self._reconstruction(logits, queries[..., 3], num_volume)
+        if config.bottleneck == "kl":
+            terms["kl"] = posterior.kl().mean()
+            loss = loss + config.kl_weight * terms["kl"]
+        terms["volume_iou"] = _inside_iou(logits[:, :num_volume] < 0, queries[:, :num_volume, 3] < 0)
+        if config.queries == "points":
+            points = farthest_queries(batch["surface"], config.num_tokens)[..., :3]
+            places = self.memory_anchors(memory).unflatten(1, (config.num_tokens, -1)).mean(dim=2)
+            terms["place_error"] = (places - points).norm(dim=-1).mean()
+            loss = loss + PLACE_WEIGHT * terms["place_error"]
+        if config.eikonal_weight or config.normal_weight:
+            terms["eikonal"], terms["normal"] = self._gradient_losses(memory, batch)
+            loss = loss + config.eikonal_weight * terms["eikonal"] + config.normal_weight * terms["normal"]
+        return loss, terms
+
+    def _reconstruction(
+        self, logits: Float[Tensor, "B Q"], distance: Float[Tensor, "B Q"], num_volume: int
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        config, inside = self.config, (distance < 0).float()
+        if config.head == "occupancy":
+            error = F.binary_cross_entropy_with_logits(-logits, inside, reduction="none")
+            volume, near = error[:, :num_volume].mean(), error[:, num_volume:].mean()
+            return volume + config.near_weight * near, {"volume_bce": volume, "near_bce": near}
+        target = (distance / config.truncation).clamp(-1, 1)
         predicted = torch.tanh(logits)  # far from the surface the target is constant, and so may this be
         error = F.l1_loss(predicted, target, reduction="none")
-        volume_error, near_error = error[:, :num_volume].mean(), error[:, num_volume:].mean()
-        kl = posterior.kl().mean()
-        inside = (target < 0).float()
+        volume, near = error[:, :num_volume].mean(), error[:, num_volume:].mean()
         sign = F.binary_cross_entropy_with_logits(-SIGN_SLOPE * logits, inside)
-        loss = volume_error + config.near_weight * near_error + config.sign_weight * sign + config.kl_weight * kl
-        iou = _inside_iou(predicted[:, :num_volume] < 0, target[:, :num_volume] < 0)
-        return loss, {"volume_l1": volume_error, "near_l1": near_error, "kl": kl, "volume_iou": iou}
+        loss = volume + config.near_weight * near + config.sign_weight * sign
+        return loss, {"volume_l1": volume, "near_l1": near}
 
-    def memory_anchors(self) -> Float[Tensor, "M 3"]:
-        """Return where each memory vector stands."""
-        return (self.anchors[:, None] + self.memory_offsets).flatten(0, 1)
+    def _gradient_losses(
+        self, memory: Float[Tensor, "B M H"], batch: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the eikonal and the normal loss in fp32.
+
+        The first at surface points and at near queries within half the truncation, the second at surface points.
+        """
+        count, memory = self.config.num_gradient_points, memory.float()
+        surface, near = batch["surface"][:, :count].float(), batch["near"][:, :count].float()
+        with torch.autocast(memory.device.type, enabled=False):
+            points = torch.cat([surface[..., :3], near[..., :3]], dim=1)
+            gradients = field_gradients(lambda at: self.decode(memory, at), points)
+            is_near = near[..., 3].abs() < 0.5 * self.config.truncation
+            is_close = torch.cat([torch.ones_like(surface[..., 0], dtype=torch.bool), is_near], dim=1)
+            eikonal = eikonal_loss(gradients[is_close])
+            return eikonal, normal_loss(gradients[:, : surface.shape[1]], surface[..., 3:])
 
 
 def _inside_iou(predicted: Bool[Tensor, "B Q"], target: Bool[Tensor, "B Q"]) -> Float[Tensor, ""]:

@@ -66,6 +66,40 @@ def test_thin_plates_at_any_slant_and_place_keep_every_cell_that_they_cross(thic
             assert len(missing) <= 0.001 * len(crossed)
 
 
+@pytest.mark.parametrize("kind", ["plate", "ball", "fin", "rod"])
+def test_what_lies_close_beside_a_flat_surface_is_not_lost(kind: str) -> None:
+    """Where a plane is fitted, a second part within the same cell must not go: the mesh is the dense one."""
+    rng = np.random.default_rng(len(kind))
+    turn, shift = np.linalg.qr(rng.normal(size=(3, 3)))[0], rng.uniform(-0.2, 0.2, 3)
+    gap, thickness, radius = rng.uniform(0.005, 0.06), rng.uniform(0.004, 0.05), rng.uniform(0.05, 0.2)
+
+    def block(queries: np.ndarray, center: list[float], half: list[float]) -> np.ndarray:
+        corner = np.abs(queries - center) - half
+        return np.linalg.norm(np.maximum(corner, 0), axis=1) + np.minimum(corner.max(axis=1), 0)
+
+    def field(queries: np.ndarray) -> np.ndarray:
+        own = (queries - shift) @ turn.T
+        other = {
+            "plate": lambda: block(own, [0, 0.25 + gap + thickness / 2, 0], [0.5, thickness / 2, 0.4]),
+            "ball": lambda: np.linalg.norm(own - [0.1, 0.25 + gap + radius, 0], axis=1) - radius,
+            "fin": lambda: block(own, [0, 0.4, 0], [thickness / 2, 0.15, 0.4]),
+            "rod": lambda: np.linalg.norm((own - [0, 0.25 + gap + thickness, 0])[:, :2], axis=1) - thickness,
+        }[kind]()
+        return np.minimum(block(own, [0, 0, 0], [0.5, 0.25, 0.4]), other).astype(np.float32)
+
+    dense = marching_cubes(field(grid_queries(65)).reshape(65, 65, 65))
+    assert faces_of(extract_mesh(field, resolution=64, coarse_resolution=16)) == faces_of(dense)
+
+
+@pytest.mark.parametrize("resolution", [128, 256])
+def test_a_ball_as_large_as_the_frame_asks_less_than_the_target(resolution: int) -> None:
+    """Issue: at 256³ at most 6 % of the dense queries; the share falls with the square of the side."""
+    near = refine_field(
+        lambda queries: (np.linalg.norm(queries, axis=1) - 0.95).astype(np.float32), resolution=resolution
+    )
+    assert near.num_queries < 0.06 * 256 / resolution * (resolution + 1) ** 3
+
+
 def test_known_corners_are_the_fields_and_few_are_asked() -> None:
     asked = 0
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -34,3 +36,26 @@ def test_in_single_precision_it_is_as_exact_as_the_plain_one() -> None:
     folded = field.fold(memory[0], anchors)(queries)
     error = (folded - truth).abs().max()
     assert error < 1e-4 and error < 3 * (plain - truth).abs().max() + 1e-6
+
+
+@pytest.mark.parametrize(("width", "num_memory"), [(128, 64), (256, 512)])
+def test_in_bf16_it_is_within_a_hundredth_of_the_fields_own_range(width: int, num_memory: int) -> None:
+    field = decoder(width)
+    memory, anchors = torch.randn(1, num_memory, width), 1.5 * torch.rand(num_memory, 3) - 0.75
+    queries = 2 * torch.rand(4000, 3) - 1
+    exact = field.fold(memory[0], anchors)
+    error = (exact.to_bf16()(queries) - exact(queries)).abs()
+    scale = exact(queries).std()
+    assert error.mean() < 0.01 * scale and error.max() < 0.1 * scale
+    rounded = torch.cat([exact.keys.bfloat16().float()])  # what is not split is an order of magnitude coarser
+    coarse = (replace(exact, keys=rounded)(queries) - exact(queries)).abs()
+    assert error.mean() < coarse.mean()
+
+
+def test_each_shape_may_have_anchors_of_its_own() -> None:
+    field = decoder(24)
+    memory, anchors, queries = torch.randn(2, 20, 24), torch.rand(2, 20, 3) - 0.5, 2 * torch.rand(2, 50, 3) - 1
+    together = field(queries, memory, anchors)
+    for index in range(2):
+        alone = field(queries[index : index + 1], memory[index : index + 1], anchors[index])
+        torch.testing.assert_close(together[index], alone[0])

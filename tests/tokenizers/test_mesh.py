@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from ltm3d.evaluation.faces import face_figures
 from ltm3d.geometry.mesh import is_watertight
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.representations.mesh import MeshTargetConfig, build_mesh_target, mesh_of_target
-from ltm3d.tokenizers.mesh import MeshExampleConfig, MeshExamples, MeshTokenizer, MeshTokenizerConfig
+from ltm3d.tokenizers.mesh import MeshTokenizer, MeshTokenizerConfig
+from ltm3d.tokenizers.mesh_examples import MeshExampleConfig, MeshExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 
 CONFIG = MeshTokenizerConfig(
@@ -29,13 +31,13 @@ def batch_of(rows: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
 
-def tokenizer() -> MeshTokenizer:
+def tokenizer(config: MeshTokenizerConfig = CONFIG) -> MeshTokenizer:
     torch.manual_seed(0)
-    return MeshTokenizer(CONFIG).eval()
+    return MeshTokenizer(config).eval()
 
 
-def fitted(assets: Targets, num_steps: int) -> MeshTokenizer:
-    model = tokenizer()
+def fitted(assets: Targets, num_steps: int, config: MeshTokenizerConfig = CONFIG) -> MeshTokenizer:
+    model = tokenizer(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
     batch = batch_of([dict(model.inputs(assets, index, num_points=0)) for index in range(len(assets))])
     for step in range(num_steps):
@@ -59,6 +61,18 @@ def test_it_gives_back_the_faces_of_meshes_it_has_learnt_and_their_number() -> N
         figures = face_figures(made, truth, num_cells=32)
         assert figures == {"triangle_accuracy": 1.0, "is_watertight": 1.0, "face_count_error": 0.0}
         assert is_watertight(made) and len(made.faces) == 12
+
+
+def test_with_a_residual_quantiser_the_tokens_are_sums_of_codes_and_it_learns() -> None:
+    config = replace(CONFIG, num_codebooks=4, num_codes=32)
+    assets = targets((1.9, 1.0, 0.5), (0.6, 1.9, 1.2))
+    model = fitted(assets, 250, config)
+    tokens = encoded(model, assets, 0)
+    assert (tokens[12:, :-1] == 0).all() and (tokens[12:, -1] == -1).all()
+    again = model.quantizer(tokens[:12, :-1])
+    torch.testing.assert_close(model.quantizer.decode(again.indices), tokens[:12, :-1], atol=0.05, rtol=0)
+    made = model.decode_shape(tokens, DecodeConfig())
+    assert face_figures(made, model.target_shape(assets, 0), num_cells=32)["triangle_accuracy"] > 0.9
 
 
 def test_the_flag_alone_says_how_many_faces_there_are() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,9 @@ import torch
 
 from ltm3d.errors import ConfigError
 from ltm3d.nn.randomness import StepRandom
+from ltm3d.tokenizers.decoding import OccupancyField
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
+from ltm3d.tokenizers.tokenizer import DecodeConfig
 
 CONFIG = SdfTokenizerConfig(
     num_tokens=8, token_dim=4, width=32, encoder_depth=0, decoder_depth=1, num_heads=4, kl_weight=1e-5
@@ -32,22 +35,78 @@ def sphere_batch(radii: list[float], rng: np.random.Generator) -> dict[str, torc
     return {name: torch.from_numpy(value.astype(np.float32)) for name, value in arrays.items()}
 
 
-def test_it_learns_two_spheres_apart() -> None:
+def fitted(config: SdfTokenizerConfig, num_steps: int = 250) -> SdfTokenizer:
     torch.manual_seed(0)
-    tokenizer = SdfTokenizer(CONFIG)
+    tokenizer = SdfTokenizer(config)
     optimizer = torch.optim.AdamW(tokenizer.parameters(), lr=3e-3)
     rng = np.random.default_rng(0)
-    for step in range(250):
+    for step in range(num_steps):
         loss, _ = tokenizer.training_loss(sphere_batch([0.4, 0.7], rng), StepRandom(0, step, range(2)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    batch = sphere_batch([0.4, 0.7], rng)
-    with torch.no_grad():
-        memory = tokenizer.decode_memory(tokenizer.encode(batch).mean)
-        predicted = tokenizer.decode(memory, batch["volume"][..., :3])
+    return tokenizer.eval().requires_grad_(False)
+
+
+DEFAULT_LOSS = 4.2359004  # of the code before there were options, at commit a17b511
+OPTIONS = {
+    "default": {},
+    "points": {"queries": "points"},
+    "normalized": {"bottleneck": "normalized"},
+    "occupancy": {"head": "occupancy"},
+    "gradients": {"eikonal_weight": 0.1, "normal_weight": 0.1, "num_gradient_points": 32},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_it_learns_two_spheres_apart(option: str) -> None:
+    tokenizer = fitted(replace(CONFIG, **OPTIONS[option]))  # type: ignore[arg-type]
+    batch = sphere_batch([0.4, 0.7], np.random.default_rng(1))
+    tokens = tokenizer.encode(batch).mean
+    predicted = tokenizer.decode(tokenizer.decode_memory(tokens), batch["volume"][..., :3])
     right = (predicted < 0) == (batch["volume"][..., 3] < 0)
     assert float(right.float().mean()) > 0.95
+    for index, radius in enumerate((0.4, 0.7)):
+        for precision in ("fp32", "bf16"):
+            mesh = tokenizer.decode_shape(tokens[index], DecodeConfig(resolution=32, precision=precision))  # type: ignore[arg-type]
+            assert np.median(np.linalg.norm(mesh.vertices, axis=1)) == pytest.approx(radius, abs=0.06)
+
+
+def test_the_field_of_occupancy_is_no_larger_than_a_distance_and_zero_where_the_logit_is() -> None:
+    tokenizer = fitted(replace(CONFIG, head="occupancy"))
+    batch = sphere_batch([0.7], np.random.default_rng(1))
+    tokens = tokenizer.encode(batch).mean
+    field = tokenizer.decode_field(tokens[0])
+    queries = np.random.default_rng(2).uniform(-1, 1, (2000, 3)).astype(np.float32)
+    logits = tokenizer.decode(tokenizer.decode_memory(tokens), torch.from_numpy(queries)[None])[0].numpy()
+    assert isinstance(field, OccupancyField)
+    np.testing.assert_allclose(field(queries), logits / field.slope, atol=1e-5)
+    surface = tokenizer.decode_shape(tokens[0], DecodeConfig(resolution=64)).vertices
+    distance = np.linalg.norm(queries[:, None] - surface[None, ::7], axis=2).min(axis=1)
+    assert (np.abs(field(queries)) <= 1.3 * distance + 0.03).mean() > 0.97
+
+
+def test_points_as_queries_need_as_many_points_and_do_not_mind_their_order() -> None:
+    tokenizer = SdfTokenizer(replace(CONFIG, queries="points")).eval()
+    surface = torch.rand(2, 50, 6)
+    shuffled = surface[:, torch.randperm(50)]
+    first, second = (tokenizer.encode({"surface": each}).mean for each in (surface, shuffled))
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=0)
+    with pytest.raises(ConfigError, match="7 surface points are encoded, num_tokens is 8"):
+        tokenizer.encode({"surface": surface[:, :7]})
+
+
+def test_the_options_do_not_touch_the_default() -> None:
+    """Weights drawn, loss and keys are what they were before there were options."""
+    torch.manual_seed(0)
+    tokenizer = SdfTokenizer(CONFIG)
+    names = set(tokenizer.state_dict())
+    assert not {name for name in names if "to_place" in name or "project" in name.split(".")[0]}
+    loss, terms = tokenizer.training_loss(
+        sphere_batch([0.4, 0.7], np.random.default_rng(0)), StepRandom(0, 0, range(2))
+    )
+    assert set(terms) == {"volume_l1", "near_l1", "kl", "volume_iou"}
+    assert loss.item() == pytest.approx(DEFAULT_LOSS, rel=1e-5)
 
 
 def test_the_order_of_surface_points_does_not_matter() -> None:
@@ -83,5 +142,8 @@ def test_statistics_and_settings_are_saved_with_the_weights(tmp_path: Path) -> N
 
 
 def test_wrong_sizes_are_refused() -> None:
+    for wrong in ({"eikonal_weight": -1.0}, {"num_gradient_points": 0}, {"head": "occupancy", "eikonal_weight": 0.1}):
+        with pytest.raises(ConfigError, match=r"eikonal_weight|num_gradient_points"):
+            replace(CONFIG, **wrong)
     with pytest.raises(ConfigError, match="multiple of num_heads"):
         SdfTokenizerConfig(num_tokens=8, token_dim=4, width=30, encoder_depth=0, decoder_depth=1, num_heads=4)
