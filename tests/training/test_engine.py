@@ -11,7 +11,8 @@ from ltm3d.errors import ConfigError, ModelError
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import training_batch
-from ltm3d.training.engine import Engine, TorchEngine, build_engine, split_by_decay
+from ltm3d.training.engine import Engine, TorchEngine, build_engine
+from ltm3d.training.optimizer import split_by_decay
 
 CPU = torch.device("cpu")
 

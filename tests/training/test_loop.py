@@ -9,7 +9,8 @@ from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.config import TrainingConfig, learning_rate_at
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import TorchEngine
-from ltm3d.training.loop import Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
+from ltm3d.training.layout import Whole
+from ltm3d.training.loop import OF_THE_MACHINE, SKIPPED, Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
 
 CPU = torch.device("cpu")
 
@@ -44,8 +45,8 @@ def test_the_loss_falls_and_everything_is_measured_on_schedule() -> None:
     assert saved == [25, 50, 61]
     assert [step for step, _ in rows] == [10, 20, 25, 30, 40, 50, 60, 61]
     assert [step for step, row in rows if "validation/loss" in row] == [30, 60, 61]
-    figures = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "samples_per_second"}
-    assert set(rows[0][1]) == {f"train/{name}" for name in figures}
+    figures = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "skipped_steps"}
+    assert set(rows[0][1]) == {f"train/{name}" for name in figures} | {*OF_THE_MACHINE[:3]}
     assert rows[3][1]["train/learning_rate"] == learning_rate_at(config, 29)
     assert rows[-2][1]["train/loss"] < 0.5 * rows[0][1]["train/loss"]
 
@@ -138,7 +139,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
 def test_the_average_is_what_is_validated() -> None:
     config = toy_config(num_steps=8, validate_every=8)
     engine = make_engine(config)
-    average = ParameterAverage(engine.model, decay=0.9)
+    average = ParameterAverage(Whole(engine.model), decay=0.9)
     rows: list[Metrics] = []
     run_steps(
         engine,
@@ -151,6 +152,6 @@ def test_the_average_is_what_is_validated() -> None:
         outlets=Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
     )
     own = validate(engine, ToyExamples(11), config=config, place=Place())
-    with average.applied_to(engine.model):
+    with average.applied():
         averaged = validate(engine, ToyExamples(11), config=config, place=Place())
     assert rows[-1]["validation/loss"] == averaged["validation/loss"] != own["validation/loss"]
