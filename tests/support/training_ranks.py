@@ -5,6 +5,7 @@ FOLDER/cases.json names the cases; each leaves a run folder FOLDER/<name>.
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -81,7 +82,7 @@ def make_job(run_dir: Path, kind: str, broken: int | None, settings: dict[str, A
 
 
 def train_case(job: Job, place: Place) -> None:
-    """Train to the end; then once more from the checkpoint in the middle, into the folder `<name>-resumed`."""
+    """Train to the end, or go on from the newest checkpoint."""
 
     def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
         folder = files.checkpoint_folder(job.run_dir, job.name) / name
@@ -97,7 +98,7 @@ def train_case(job: Job, place: Place) -> None:
 
 
 def main(rank: int, store: Path, folder: Path) -> None:
-    """Train every case, then those that ask for it again from their checkpoint in the middle."""
+    """Train every case, and once more from its checkpoint in the middle."""
     os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": str(WORLD_SIZE)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=WORLD_SIZE)
@@ -106,14 +107,13 @@ def main(rank: int, store: Path, folder: Path) -> None:
     for name, case in json.loads((folder / "cases.json").read_text()).items():
         job = make_job(folder / name, case["kind"], case["broken"], case["settings"])
         train_case(job, place)
-        if case["resumes"]:
-            if rank == 0:
-                for checkpoint in files.committed(files.checkpoint_folder(job.run_dir, job.name))[1:]:
-                    (checkpoint.folder / files.COMMIT_FILE).unlink()
-                (job.run_dir / "model.safetensors").rename(job.run_dir / "undisturbed.safetensors")
-                (job.run_dir / "metrics.jsonl").rename(job.run_dir / "undisturbed.jsonl")
-            place.gather(None)
-            train_case(job, place)
+        if rank == 0:
+            for checkpoint in files.committed(files.checkpoint_folder(job.run_dir, job.name))[1:]:
+                (checkpoint.folder / files.COMMIT_FILE).unlink()
+            (job.run_dir / "model.safetensors").rename(job.run_dir / "undisturbed.safetensors")
+            shutil.copyfile(job.run_dir / "metrics.jsonl", job.run_dir / "undisturbed.jsonl")
+        place.gather(None)
+        train_case(job, place)
     dist.destroy_process_group()
 
 

@@ -10,7 +10,7 @@ from ltm3d.training.config import TrainingConfig, learning_rate_at
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import TorchEngine
 from ltm3d.training.layout import Whole
-from ltm3d.training.loop import OF_THE_MACHINE, SKIPPED, Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
+from ltm3d.training.loop import OF_THE_MACHINE, Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
 
 CPU = torch.device("cpu")
 
