@@ -102,6 +102,29 @@ def test_old_checkpoints_are_removed(tmp_path: Path) -> None:
     assert [each.step for each in kept] == [15, 20]
 
 
+def test_training_goes_on_from_given_weights_and_is_another_run(tmp_path: Path) -> None:
+    first = train_toy(tmp_path / "first", toy_config(num_steps=30))
+    gentle = toy_config(num_steps=1, learning_rate=1e-12)
+    start = first.weights.parent
+    warm = train_toy(tmp_path / "run", replace(gentle, warm_start=str(start)))
+    assert warm.metrics["validation/loss"] == pytest.approx(first.metrics["validation/loss"], rel=1e-5)
+    moved = start.rename(tmp_path / "moved")
+    assert train_toy(tmp_path / "run", replace(gentle, warm_start=str(moved))) == warm, "it is the content that counts"
+    cold = train_toy(tmp_path / "run", gentle)
+    assert cold.metrics["validation/loss"] > 1.5 * warm.metrics["validation/loss"]
+
+
+def test_the_count_of_skipped_steps_survives_an_interruption(tmp_path: Path) -> None:
+    config = toy_config(num_steps=12, max_skipped_steps=9)
+    whole = train_toy(tmp_path, config, build_examples=toy_examples(broken=7))
+    last = files.committed(files.checkpoint_folder(tmp_path, "toy"))[-1].folder
+    (last / files.COMMIT_FILE).unlink()
+    (tmp_path / files.RESULT_FILE).unlink()
+    again = train_toy(tmp_path, config, build_examples=toy_examples(broken=7))
+    assert again.resumed_from == 10
+    assert again.metrics["train/skipped_steps"] == whole.metrics["train/skipped_steps"] == 3
+
+
 def test_an_empty_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="training set is empty"):
         train_toy(tmp_path, toy_config(), build_examples=toy_examples(count=0))
