@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from ltm3d.tracking.registry import BUNDLE_FILE, resolve_model
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.launch import TrainingResult, train
-from pipelines._stage import Stage
+from pipelines._stage import Stage, read_resources
 
 
 def run_training(
@@ -21,12 +23,17 @@ def run_training(
     build_model: Callable[[], nn.Module],
     build_examples: Callable[[], ExampleSet],
     build_validation: Callable[[], ExampleSet],
+    flops_per_sample: float | None = None,
 ) -> TrainingResult:
     """Train with Ray Train and DeepSpeed, resuming what was begun with the same key, and write the loss curve.
 
     Args:
         run_key: identity of all that is not in `config`: model settings and the data's digests.
+        flops_per_sample: operations of one sample in one step, where they are known.
     """
+    if config.warm_start is not None:
+        part, (_, tracking_uri) = stage.name.removeprefix("train_"), read_resources(stage.params)
+        config = replace(config, warm_start=str(find_weights(config.warm_start, part, tracking_uri)))
     stage.start_ray()
     label = stage.name if stage.item is None else f"{stage.name}_{stage.item}"
     result = train(
@@ -39,9 +46,24 @@ def run_training(
         run_dir=stage.state_dir.absolute(),
         on_metrics=lambda step, metrics: stage.tracker.log_metrics(metrics, step=step),
         run_key=run_key,
+        flops_per_sample=flops_per_sample,
     )
     write_curve(stage.state_dir / "metrics.jsonl", stage.data / "plots" / f"{label}.json")
     return result
+
+
+def find_weights(warm_start: str, part: str, tracking_uri: str) -> Path:
+    """Return the model folder that a training starts from.
+
+    Args:
+        warm_start: that folder, or a bundle's, or `models:/NAME@ALIAS`, or `models:/NAME/VERSION`.
+        part: the model of a bundle that is meant, e.g. `generator`.
+
+    Raises:
+        ModelError: there is no such registered model.
+    """
+    folder = resolve_model(warm_start, tracking_uri) if warm_start.startswith("models:") else Path(warm_start)
+    return (folder / part if (folder / BUNDLE_FILE).is_file() else folder).absolute()
 
 
 def write_curve(metrics: Path, output: Path) -> None:

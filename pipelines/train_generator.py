@@ -8,8 +8,12 @@ from safetensors.torch import load_file
 
 from ltm3d.errors import ModelError
 from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_guide
+from ltm3d.generator.model import GeneratorConfig
+from ltm3d.generator.sampling import SamplingConfig
+from ltm3d.generator.sizes import measure_size
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
+from ltm3d.shards.read import ShardSet
 from ltm3d.training.config import TrainingConfig
 from pipelines import _stage
 from pipelines._latents import LatentData
@@ -36,11 +40,22 @@ def main(representation: str) -> None:
             build_model=partial(build_trainable, config, shape, guide),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
+            flops_per_sample=None if stage.resources.peak_tflops is None else training_flops(config, latents),
         )
         model = build_generator(config, shape)
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "generator" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
+
+
+def training_flops(config: AnyGeneratorConfig, latents: LatentData) -> int | None:
+    """Return the operations of one sample in one step; None for a model that is not counted."""
+    if not isinstance(config, GeneratorConfig):
+        return None
+    conditions = ShardSet(latents.conditions, latents.train_uids[:1])
+    num_tokens = conditions.get("image_tokens", 0).shape[1] + conditions.get("text_tokens", 0).shape[0]
+    size = measure_size(config, latents.token_shape(), SamplingConfig(num_steps=1), num_condition_tokens=num_tokens)
+    return size.training_flops
 
 
 def check_order(tokenizer: Path) -> None:

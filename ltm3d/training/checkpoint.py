@@ -3,7 +3,7 @@
 run_dir/run.json                            identity of the run
 run_dir/checkpoints/<name>/checkpoint-…/    state of all workers; counts once it holds COMMIT
 run_dir/metrics.jsonl                       one line a step that was measured
-run_dir/model.safetensors, result.json      written at the end
+run_dir/model.safetensors, result.json      written at the end; best.safetensors, unaveraged.safetensors: see export.py
 """
 
 import json
@@ -24,10 +24,20 @@ RESULT_FILE = "result.json"
 METRICS_FILE = "metrics.jsonl"
 DELIVERED_FILE = "delivered_step"
 FAILURE_FILE = "failure.json"
+UNAVERAGED_FILE, BEST_FILE = "unaveraged.safetensors", "best.safetensors"
 CHECKPOINTS = "checkpoints"
 COMMIT_FILE = "COMMIT"
 
-_OURS = (RESULT_FILE, METRICS_FILE, DELIVERED_FILE, FAILURE_FILE, WEIGHTS_FILE, RUN_FILE)
+_OURS = (
+    RESULT_FILE,
+    METRICS_FILE,
+    DELIVERED_FILE,
+    FAILURE_FILE,
+    WEIGHTS_FILE,
+    UNAVERAGED_FILE,
+    BEST_FILE,
+    RUN_FILE,
+)
 _PREFIX = "checkpoint-"
 _SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's list of the checkpoints it knows
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -12,10 +12,14 @@ from ltm3d.errors import ConfigError
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LR_SCHEDULES = ("constant", "cosine")
-ZERO_STAGES = (1, 2)
+ZERO_STAGES = (0, 1, 2, 3)
+OFFLOADS = ("none", "optimizer", "parameters")
+EXPORTS = ("last", "best")
 
-# They say how a run is watched, not what it computes: a change keeps the run.
-_NOT_IDENTITY = ("checkpoint_every", "keep_checkpoints", "log_every")
+# They say how a run is watched and fed, not what it computes: a change keeps the run.
+_NOT_IDENTITY = ("checkpoint_every", "keep_checkpoints", "log_every", "max_skipped_steps", "prefetch", "warm_start")
+# Settings that came later: left at their defaults they are no part of the identity, so that runs of before keep theirs.
+_LATER = ("offload", "activation_checkpointing", "compile", "export")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +35,19 @@ class TrainingConfig:
             its attribute `no_weight_decay` (names of modules or parameters) have none.
         grad_clip: largest global gradient norm; 0 = no clipping.
         precision: `auto` is bf16 autocast where the GPU or the CPU has the units, else fp32.
-        zero_stage: DeepSpeed ZeRO stage, 1 (optimizer state in parts) or 2 (gradients, too); None = plain torch.
+        zero_stage: DeepSpeed ZeRO stage, what each worker holds: 0 all, 1 its part of the optimizer's state, 2 of the
+            gradients, too, 3 of the parameters, too; None = plain torch.
+        offload: what lies in the CPU's memory: `none`, `optimizer` (its state and step; from stage 1), or `parameters`
+            (they as well; stage 3).
+        activation_checkpointing: keep only each transformer block's input and run it again in the backward pass; in
+            models that do so by a setting of their own, theirs holds.
+        compile: run the transformer blocks through torch.compile; not with stage 3.
         ema_decay: 0 = off. Warmed up: the decay of step t is min(ema_decay, (1 + t) / (10 + t)).
+        max_skipped_steps: a step whose loss or gradient is not finite changes nothing and is counted; with more than
+            these the run stops.
+        export: weights of the `last` step, or of the one with the lowest validation loss (`best`).
+        prefetch: micro-batches that a thread reads ahead; 0 = read when they are needed.
+        warm_start: folder of a model of the same make, whose weights training starts from.
     """
 
     num_steps: int
@@ -46,11 +61,18 @@ class TrainingConfig:
     grad_clip: float = 3.0
     precision: str = "auto"
     zero_stage: int | None = 1
+    offload: str = "none"
+    activation_checkpointing: bool = False
+    compile: bool = False
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     log_every: int = 20
     validate_every: int = 500
     ema_decay: float = 0.0
+    max_skipped_steps: int = 0
+    export: str = "last"
+    prefetch: int = 2
+    warm_start: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -63,7 +85,7 @@ class TrainingConfig:
             "validate_every",
         ):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("warmup_steps", "weight_decay", "grad_clip", "seed"):
+        for name in ("warmup_steps", "weight_decay", "grad_clip", "max_skipped_steps", "prefetch", "seed"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         _check(
             self.micro_batch_size is None or self.micro_batch_size >= 1,
@@ -79,14 +101,27 @@ class TrainingConfig:
             "two numbers in [0, 1)",
         )
         _check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "in [0, 1)")
-        _check(self.lr_schedule in LR_SCHEDULES, "lr_schedule", self.lr_schedule, f"one of {', '.join(LR_SCHEDULES)}")
-        _check(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
+        for name, choices in (
+            ("lr_schedule", LR_SCHEDULES),
+            ("precision", PRECISIONS),
+            ("offload", OFFLOADS),
+            ("export", EXPORTS),
+        ):
+            _check(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
         _check(
             self.zero_stage is None or self.zero_stage in ZERO_STAGES,
             "zero_stage",
             self.zero_stage,
-            "1, 2, or null for plain torch",
+            "0, 1, 2, 3, or null for plain torch",
         )
+        stages = {"none": (None, *ZERO_STAGES), "optimizer": (1, 2, 3), "parameters": (3,)}[self.offload]
+        _check(
+            self.zero_stage in stages,
+            "zero_stage",
+            self.zero_stage,
+            f"one of {', '.join(map(str, stages))} with offload {self.offload}",
+        )
+        _check(not (self.compile and self.zero_stage == 3), "compile", self.compile, "false with zero_stage 3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,17 +130,21 @@ class Resources:
 
     Attributes:
         max_failures: how often Ray may restart the workers after one died.
+        peak_tflops: of one device in the training's precision, dense, 10¹² operations a second; None = not known, and
+            no utilisation is logged.
     """
 
     num_workers: int = 2
     cpus_per_worker: int = 1
     use_gpu: bool = False
     max_failures: int = 3
+    peak_tflops: float | None = None
 
     def __post_init__(self) -> None:
         _check(self.num_workers >= 1, "num_workers", self.num_workers, "at least 1")
         _check(self.cpus_per_worker >= 1, "cpus_per_worker", self.cpus_per_worker, "at least 1")
         _check(self.max_failures >= 0, "max_failures", self.max_failures, "0 or more")
+        _check(self.peak_tflops is None or self.peak_tflops > 0, "peak_tflops", self.peak_tflops, "above 0, or null")
 
 
 def _check(holds: bool, name: str, value: object, limit: str) -> None:
@@ -163,6 +202,14 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 def identity(config: TrainingConfig, run_key: str) -> str:
-    """Hash what a run computes: its settings and the caller's key (data, model settings, code)."""
-    settings = {name: value for name, value in asdict(config).items() if name not in _NOT_IDENTITY}
+    """Hash what a run computes: its settings and the caller's key (data, model settings, code, weights to start from).
+
+    Where the weights to start from lie is no part of it: `start_key`.
+    """
+    defaults = {field.name: field.default for field in fields(config)}
+    settings = {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in _NOT_IDENTITY and not (name in _LATER and value == defaults[name])
+    }
     return hashlib.sha256(json.dumps([settings, run_key], sort_keys=True).encode()).hexdigest()

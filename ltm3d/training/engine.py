@@ -2,20 +2,23 @@
 
 import importlib.util
 import logging
-import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
-from ltm3d.errors import ConfigError, ModelError
+from ltm3d.errors import ModelError
 from ltm3d.nn.randomness import StepRandom
+from ltm3d.training.blocks import prepare_blocks
 from ltm3d.training.config import TrainingConfig, autocast_dtype, micro_batch_size
+from ltm3d.training.layout import Layout, Partitioned, Sliced, Whole
+from ltm3d.training.optimizer import build_optimizer, carry_fault, clip_or_skip, set_learning_rate
+from ltm3d.training.zero import deepspeed_config, import_deepspeed
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +30,32 @@ _TORCH_FILE = "state.pt"
 
 
 class Engine(Protocol):
-    """Gradients, optimizer and their state. All ranks call each method equally often."""
+    """Gradients, optimizer and their state. All ranks call each method equally often.
+
+    Attributes:
+        losses: a batch's loss and terms without gradients; with ZeRO 3, too, all ranks call it equally often.
+        layout: which part of the parameters this worker is responsible for.
+    """
 
     name: str
     zero_stage: int | None
     model: nn.Module
-    losses: "LossModule"
+    losses: Callable[[Batch, StepRandom], Losses]
+    layout: Layout
 
     def accumulate(self, batch: Batch, random: StepRandom) -> Losses:
         """Add one micro-batch's gradient to the step's; return its loss and its terms, detached."""
         ...
 
     def step(self, learning_rate: float) -> Tensor:
-        """Clip, update, clear the gradients; return the gradient norm before clipping, over all ranks."""
+        """Clip, update, clear the gradients; return the gradient norm before clipping, over all ranks.
+
+        Where it is not finite, on all ranks parameters and optimizer stay as they are.
+        """
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return parameters and buffers by name, on the CPU, whole; on other ranks than the first nothing."""
         ...
 
     def save(self, folder: Path, extra: dict[str, Any]) -> None:
@@ -70,39 +86,51 @@ class LossModule(nn.Module):
 
 
 class TorchEngine:
-    """Plain torch: AdamW, and an all-reduce of the gradients if there are several workers."""
+    """Plain torch: AdamW, and DistributedDataParallel if there are several workers."""
 
     name = "torch"
     zero_stage: int | None = None
 
     def __init__(self, model: nn.Module, config: TrainingConfig, *, world_size: int, device: torch.device) -> None:
         self.model = model.to(device)
-        self.losses = LossModule(self.model, autocast_dtype(config.precision, device), device)
+        prepare_blocks(self.model, recompute=config.activation_checkpointing, compiles=config.compile)
+        losses = LossModule(self.model, autocast_dtype(config.precision, device), device)
+        self.losses: Callable[[Batch, StepRandom], Losses] = losses
         self.optimizer = build_optimizer(self.model, config)
         self.parameters = [value for group in self.optimizer.param_groups for value in group["params"]]
         self.grad_clip = config.grad_clip
-        self.world_size = world_size
         self.num_micro_batches = config.global_batch_size // world_size // micro_batch_size(config, world_size)
+        self.num_accumulated = 0
+        self.rank = dist.get_rank() if world_size > 1 else 0
+        self.layout: Layout = Whole(self.model, rank=self.rank)
+        self.parallel: DistributedDataParallel | None = None
+        if world_size > 1:
+            self.parallel = DistributedDataParallel(
+                losses, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+            )
 
     def accumulate(self, batch: Batch, random: StepRandom) -> Losses:
-        loss, terms = self.losses(batch, random)
-        (loss / self.num_micro_batches).backward()
+        self.num_accumulated += 1
+        with self._summed_or_not():
+            loss, terms = (self.parallel or self.losses)(batch, random)
+            (carry_fault(loss) / self.num_micro_batches).backward()
         return loss.detach(), terms
 
     def step(self, learning_rate: float) -> Tensor:
-        for parameter in self.parameters:  # as DeepSpeed: unused in this step = zero gradient
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        if self.world_size > 1:
-            self._average_gradients()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.grad_clip or float("inf"))
-        _set_learning_rate(self.optimizer.param_groups, learning_rate)
+        self.num_accumulated = 0
+        norm = clip_or_skip(self.optimizer, self.parameters, self.grad_clip)
+        set_learning_rate(self.optimizer.param_groups, learning_rate)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 
+    def weights(self) -> dict[str, Tensor]:
+        if self.rank > 0:
+            return {}
+        return {name: value.detach().cpu() for name, value in self.model.state_dict().items()}
+
     def save(self, folder: Path, extra: dict[str, Any]) -> None:
-        if self.world_size > 1 and dist.get_rank() > 0:
+        if self.rank > 0:
             return
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "extra": extra}
         torch.save(state, folder / _TORCH_FILE)
@@ -113,17 +141,14 @@ class TorchEngine:
         self.optimizer.load_state_dict(state["optimizer"])
         return state["extra"]
 
-    def _average_gradients(self) -> None:
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
-        parts = (flat / self.world_size).split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+    def _summed_or_not(self) -> AbstractContextManager[None]:
+        """Sum the gradients over the workers with a step's last micro-batch only."""
+        is_last = self.num_accumulated == self.num_micro_batches
+        return nullcontext() if self.parallel is None or is_last else self.parallel.no_sync()
 
 
 class DeepSpeedEngine:
-    """DeepSpeed ZeRO in fp32 with torch's AdamW; the process group exists already.
+    """DeepSpeed ZeRO with fp32 weights and torch's AdamW; the process group exists already.
 
     Parameters of no dimension get one while the model is trained.
     """
@@ -132,30 +157,64 @@ class DeepSpeedEngine:
 
     def __init__(self, model: nn.Module, config: TrainingConfig, *, world_size: int, device: torch.device) -> None:
         self.model = model.to(device)
-        self.losses = LossModule(self.model, autocast_dtype(config.precision, device), device)
+        prepare_blocks(self.model, recompute=config.activation_checkpointing, compiles=config.compile)
+        losses = LossModule(self.model, autocast_dtype(config.precision, device), device)
         for parameter in self.model.parameters():
             if parameter.ndim == 0:  # DeepSpeed broadcasts bytes, which a scalar has no view of
                 parameter.data = parameter.data.reshape(1)
-        self.engine, _, _, _ = _import_deepspeed(device).initialize(
-            model=self.losses,
-            optimizer=build_optimizer(self.model, config),
-            config=_deepspeed_config(config, world_size, device),
+        optimizer = build_optimizer(self.model, config)
+        self.engine, _, _, _ = import_deepspeed(device).initialize(
+            model=losses,
+            optimizer=optimizer,
+            config=deepspeed_config(config, world_size, device),
             dist_init_required=False,
         )
+        self.grad_clip = config.grad_clip
+        self.rank = dist.get_rank()
         self.zero_stage: int | None = self.engine.zero_optimization_stage()
+        # Only the engine's own call gathers what ZeRO 3 has parted.
+        self.losses: Callable[[Batch, StepRandom], Losses] = self.engine if self.zero_stage == 3 else losses
+        self.layout: Layout
+        if self.zero_stage == 3:
+            self.layout = Partitioned(self.model, rank=self.rank, optimizer=self.engine.optimizer)
+        elif self.zero_stage == 0:
+            self.layout = Whole(self.model, rank=self.rank)
+        else:
+            self.layout = Sliced(self.model, rank=self.rank, world_size=world_size)
 
     def accumulate(self, batch: Batch, random: StepRandom) -> Losses:
         loss, terms = self.engine(batch, random)
-        self.engine.backward(loss)
+        self.engine.backward(carry_fault(loss))
         # engine.step counts micro-batches and updates after the last one only: `step` calls it for that one.
         if not self.engine.is_gradient_accumulation_boundary():
             self.engine.step()
         return loss.detach(), terms
 
     def step(self, learning_rate: float) -> Tensor:
-        _set_learning_rate(self.engine.optimizer.param_groups, learning_rate)
-        self.engine.step()
+        optimizer = self.engine.optimizer
+        set_learning_rate(optimizer.param_groups, learning_rate)
+        if self.zero_stage == 0:
+            parameters = [value for group in optimizer.param_groups for value in group["params"]]
+            norm = clip_or_skip(optimizer, parameters, self.grad_clip)
+            self.engine.step()
+            return norm
+        self.engine.step()  # with a norm that is not finite it changes nothing
         return torch.as_tensor(self.engine.get_global_grad_norm())
+
+    def weights(self) -> dict[str, Tensor]:
+        whole: dict[str, Tensor] = {}
+        for name, value in self.model.state_dict(keep_vars=True).items():
+            with self._gathered(value):
+                if self.rank == 0:
+                    whole[name] = value.detach().cpu().clone()
+        return whole
+
+    def _gathered(self, value: Tensor) -> AbstractContextManager[None]:
+        if self.zero_stage != 3 or not isinstance(value, nn.Parameter):
+            return nullcontext()
+        from deepspeed import zero
+
+        return zero.GatheredParameters([value])
 
     def save(self, folder: Path, extra: dict[str, Any]) -> None:
         self.engine.save_checkpoint(str(folder), tag=_TAG, client_state={"extra": extra})
@@ -181,99 +240,3 @@ def build_engine(model: nn.Module, config: TrainingConfig, *, world_size: int, d
     """Return the engine the settings ask for."""
     make = DeepSpeedEngine if engine_name(config) == DeepSpeedEngine.name else TorchEngine
     return make(model, config, world_size=world_size, device=device)
-
-
-def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW with one group with weight decay and one without."""
-    decayed, others = split_by_decay(model)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas, fused=True
-    )
-
-
-def split_by_decay(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Part the trainable parameters into those with weight decay and those without.
-
-    Raises:
-        ConfigError: the model's `no_weight_decay` names something it does not have.
-    """
-    exempt: Sequence[str] = getattr(model, "no_weight_decay", ())
-    names = {name for name, _ in model.named_modules()} | {name for name, _ in model.named_parameters()}
-    unknown = [name for name in exempt if name not in names]
-    if unknown:
-        raise ConfigError(f"{type(model).__name__}.no_weight_decay names {', '.join(unknown)}, which it does not have")
-    decayed: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            is_exempt = parameter.ndim < 2 or any(name == prefix or name.startswith(prefix + ".") for prefix in exempt)
-            (others if is_exempt else decayed).append(parameter)
-    return decayed, others
-
-
-def _set_learning_rate(groups: Iterable[dict[str, Any]], learning_rate: float) -> None:
-    for group in groups:
-        group["lr"] = learning_rate
-
-
-def _deepspeed_config(config: TrainingConfig, world_size: int, device: torch.device) -> dict[str, Any]:
-    micro = micro_batch_size(config, world_size)
-    return {
-        "train_batch_size": config.global_batch_size,
-        "train_micro_batch_size_per_gpu": micro,
-        "gradient_accumulation_steps": config.global_batch_size // world_size // micro,
-        "gradient_clipping": config.grad_clip or 1e30,  # 0 would leave out the norm, too
-        "zero_optimization": {
-            "stage": config.zero_stage,
-            # On a CPU one all-reduce of the gradients where they are: 83 ms a step instead of 111 (3 M parameters).
-            "contiguous_gradients": device.type != "cpu",
-            "reduce_scatter": device.type != "cpu",
-        },
-        "steps_per_print": sys.maxsize,
-    }
-
-
-def _import_deepspeed(device: torch.device) -> Any:
-    """Import DeepSpeed for a device, without what would slow down or hang its start.
-
-    - mlflow, imported for the autotuner if there is one: 2 s a worker.
-    - The kernels of the Muon optimizer: they go through torch.compile even if they are not used, 2 s a worker.
-    - On a CPU a shared-memory all-reduce compiled at the first start: 44 s, and a lock that stays for ever
-      if killed meanwhile.
-    """
-    on_cpu = device.type == "cpu"
-    if on_cpu:
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "WARNING")
-    with _entry(sys.modules, "mlflow", sys.modules.get("mlflow")):
-        import deepspeed
-        import deepspeed.ops
-    try:
-        from deepspeed.runtime import compiler
-
-        with _entry(vars(compiler), "compile", lambda: lambda function: function):
-            import deepspeed.runtime.zero.muon.muon_optimizer
-        if on_cpu:
-            vars(deepspeed.ops)["__compatible_ops__"] = {}  # else found out by compiling probes
-    except (ImportError, AttributeError, TypeError) as error:
-        logger.warning("this DeepSpeed is laid out otherwise (%s); its start may take minutes", error)
-    return deepspeed
-
-
-@contextmanager
-def _entry(table: dict[str, Any], name: str, value: Any) -> Iterator[None]:
-    """Set an entry of a table for the body, then put back what was there."""
-    absent = object()
-    before = table.get(name, absent)
-    table[name] = value
-    try:
-        yield
-    finally:
-        if before is absent:
-            del table[name]
-        else:
-            table[name] = before

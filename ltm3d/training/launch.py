@@ -22,6 +22,7 @@ from ltm3d.training import checkpoint as files
 from ltm3d.training.config import Resources, TrainingConfig, identity, micro_batch_size
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.engine import engine_name
+from ltm3d.training.export import start_key
 from ltm3d.training.loop import Place, TrainingDiverged
 from ltm3d.training.progress import OnMetrics, following
 from ltm3d.training.worker import Job, run_worker
@@ -62,6 +63,7 @@ def train(
     run_dir: Path,
     run_key: str,
     on_metrics: OnMetrics | None = None,
+    flops_per_sample: float | None = None,
 ) -> TrainingResult:
     """Train on workers of Ray Train, or go on with a run that was interrupted.
 
@@ -72,9 +74,10 @@ def train(
         run_dir: a folder of this run alone, on storage all workers share.
         run_key: hash of what the builders depend on: data, model settings, code.
         on_metrics: called in a thread of this process with a step and its figures.
+        flops_per_sample: operations of a sample in a step; the utilisation follows with `resources.peak_tflops`.
 
     Raises:
-        TrainingDiverged: the loss or the gradient is not finite.
+        TrainingDiverged: the loss or the gradient was not finite in too many steps.
         ConfigError: the batch does not divide, or the checkpoint is of another number of workers.
         DataError: there is nothing to train on.
     """
@@ -88,6 +91,8 @@ def train(
         run_dir=run_dir.resolve(),
         working_directory=Path.cwd(),
         num_threads=resources.cpus_per_worker,
+        flops_per_sample=flops_per_sample,
+        peak_tflops=resources.peak_tflops,
     )
     return _run(job, run_key, resources.num_workers, on_metrics, lambda: _fit(job, resources))
 
@@ -110,7 +115,7 @@ def train_locally(
         build_model=build_model,
         build_examples=build_examples,
         build_validation=build_validation,
-        config=replace(config, zero_stage=None),
+        config=replace(config, zero_stage=None, offload="none"),
         run_dir=run_dir.resolve(),
         working_directory=Path.cwd(),
         num_threads=torch.get_num_threads(),
@@ -130,7 +135,7 @@ def train_locally(
 def _run(
     job: Job, run_key: str, world_size: int, on_metrics: OnMetrics | None, work: Callable[[], None]
 ) -> TrainingResult:
-    files.claim_run(job.run_dir, identity(job.config, run_key))
+    files.claim_run(job.run_dir, identity(job.config, run_key + start_key(job.config)))
     if (result := _result(job.run_dir)) is not None:
         logger.info("%s: finished before, %d steps", job.name, result.steps)
         return result
@@ -226,7 +231,12 @@ def _ray_worker(job: Job) -> None:
     logging.getLogger("ltm3d").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     context = ray.train.get_context()
-    place = Place(rank=context.get_world_rank(), world_size=context.get_world_size(), device=get_device())
+    place = Place(
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+        device=get_device(),
+        peak_tflops=job.peak_tflops,
+    )
 
     def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
         with tempfile.TemporaryDirectory(prefix="ltm3d-") as temporary:

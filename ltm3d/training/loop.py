@@ -1,10 +1,13 @@
 """The training loop: one for every model with `training_loss(batch, random)`."""
 
+import logging
 import math
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,26 +28,44 @@ from ltm3d.training.data import (
 )
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import Batch, Engine
+from ltm3d.training.loader import Read, reading
+
+logger = logging.getLogger(__name__)
 
 Metrics = dict[str, float]
 
+SKIPPED = "train/skipped_steps"
+# Figures of the machine, not of what was computed: two runs that end alike differ in them.
+OF_THE_MACHINE = ("train/samples_per_second", "train/data_wait_share", "train/memory_gib", "train/flop_utilisation")
+
 
 class TrainingDiverged(Ltm3dError):
-    """The loss or the gradient is not a finite number; all workers raise it at the same step."""
+    """Too many losses or gradients were not finite numbers; all workers raise it at the same step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Which worker this is, and where its tensors live."""
+    """Which worker this is, and where its tensors live.
+
+    Attributes:
+        peak_tflops: of the device in the training's precision, 10¹² operations a second; None = not known.
+    """
 
     rank: int = 0
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    peak_tflops: float | None = None
 
     def wait(self) -> None:
         """Wait until the device has done what it was given; a clock that is read before measures the queue."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+    def peak_memory(self) -> int:
+        """Return the most bytes held so far: on a GPU by tensors, else by the whole process."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def gather(self, value: Any) -> list[Any]:
         """Return every worker's value, in order of rank; all workers call it."""
@@ -62,10 +83,12 @@ class Outlets:
     Attributes:
         metrics: takes the means since the last call, the same on all workers.
         checkpoint: is to keep the state as it is after that step.
+        validated: takes each validation loss while the model still has the weights it was measured with.
     """
 
     metrics: Callable[[int, Metrics], None]
     checkpoint: Callable[[int], None]
+    validated: Callable[[int, float], None] = lambda step, loss: None
 
 
 def run_steps(
@@ -78,46 +101,63 @@ def run_steps(
     average: ParameterAverage | None,
     first_step: int,
     outlets: Outlets,
+    num_skipped: int = 0,
+    flops_per_sample: float | None = None,
 ) -> None:
     """Train from `first_step` to the end of the run.
 
+    Args:
+        num_skipped: steps before `first_step` that were skipped.
+        flops_per_sample: operations of one sample in one step, from which the utilisation follows.
+
     Raises:
-        TrainingDiverged: names the step and the examples of its batch.
+        TrainingDiverged: names the last skipped step and the examples of its batch.
     """
     rows: list[dict[str, Tensor]] = []  # one a step since the last metrics
     seconds = 0.0
     engine.model.train()
-    for step in range(first_step, config.num_steps):
-        started = time.perf_counter()
-        losses = [
-            engine.accumulate(*_micro_batch(examples, positions, step, config, place))
-            for positions in _micro_positions(config, place)
-        ]
-        grad_norm = engine.step(learning_rate_at(config, step))
-        if average is not None:
-            average.update(engine.model, step)
-        rows.append(_mean([{"loss": loss, **terms} for loss, terms in losses]) | {"grad_norm": grad_norm})
+    with reading(_reads(examples, first_step, config, place), ahead=config.prefetch) as loader:
+        for step in range(first_step, config.num_steps):
+            started = time.perf_counter()
+            losses = []
+            for positions in _micro_positions(config, place):
+                batch = _to_device(loader.next(), place.device)
+                losses.append(engine.accumulate(batch, StepRandom(config.seed, step, positions, place.device)))
+            grad_norm = engine.step(learning_rate_at(config, step))
+            if average is not None:
+                average.update(step, grad_norm.isfinite())
+            rows.append(_mean([{"loss": loss, **terms} for loss, terms in losses]) | {"grad_norm": grad_norm})
 
-        done = step + 1
-        ends = done == config.num_steps
-        saves = ends or done % config.checkpoint_every == 0
-        validates = validation is not None and (ends or done % config.validate_every == 0)
-        measures = saves or validates or done % config.log_every == 0
-        if measures:
-            place.wait()
-        seconds += time.perf_counter() - started
-        if not measures:
-            continue
-        metrics = _summarise(rows, step, examples, config, place)
-        metrics["train/learning_rate"] = learning_rate_at(config, step)
-        metrics["train/samples_per_second"] = len(rows) * config.global_batch_size / seconds
-        rows, seconds = [], 0.0
-        if validation is not None and validates:
-            with nullcontext() if average is None else average.applied_to(engine.model):
-                metrics |= validate(engine, validation, config=config, place=place)
-        outlets.metrics(done, metrics)
-        if saves:
-            outlets.checkpoint(done)
+            done = step + 1
+            ends = done == config.num_steps
+            saves = ends or done % config.checkpoint_every == 0
+            validates = validation is not None and (ends or done % config.validate_every == 0)
+            measures = saves or validates or done % config.log_every == 0
+            if measures:
+                place.wait()
+            seconds += time.perf_counter() - started
+            if not measures:
+                continue
+            metrics, skipped = _summarise(rows, place)
+            for row, rank, value in skipped:
+                num_skipped += 1
+                fault = _fault(rank, value, done - len(rows) + row, examples, config, place)
+                if num_skipped > config.max_skipped_steps:
+                    raise _diverged(fault, num_skipped, config)
+                if place.rank == 0:
+                    logger.warning("skipped: %s", fault)
+            metrics["train/learning_rate"] = learning_rate_at(config, step)
+            metrics[SKIPPED] = num_skipped
+            metrics |= _speed(len(rows), seconds, loader.take_waited(), flops_per_sample, config, place)
+            rows, seconds = [], 0.0
+            if validation is not None and validates:
+                with nullcontext() if average is None else average.applied():
+                    figures = validate(engine, validation, config=config, place=place)
+                    outlets.validated(done, figures["validation/loss"])
+                metrics |= figures
+            outlets.metrics(done, metrics)
+            if saves:
+                outlets.checkpoint(done)
 
 
 @torch.no_grad()
@@ -129,9 +169,10 @@ def validate(engine: Engine, examples: ExampleSet, *, config: TrainingConfig, pl
     for start in range(0, len(examples), config.global_batch_size):
         for positions in _micro_positions(config, place):
             present = [position for position in positions if start + position < len(examples)]
-            if present:
-                batch = validation_batch(examples, [start + position for position in present], seed=config.seed)
-                random = StepRandom(seed, start // config.global_batch_size, present, place.device)
+            if present or engine.zero_stage == 3:  # whose workers call the model together, with a sample that counts 0
+                given = present or [0]
+                batch = validation_batch(examples, [start + position for position in given], seed=config.seed)
+                random = StepRandom(seed, start // config.global_batch_size, given, place.device)
                 loss, terms = engine.losses(_to_device(batch, place.device), random)
                 for name, value in {"loss": loss, **terms}.items():
                     totals[name] = totals.get(name, 0.0) + float(value) * len(present)
@@ -147,11 +188,16 @@ def _micro_positions(config: TrainingConfig, place: Place) -> Iterator[Sequence[
     return (positions[start : start + size] for start in range(0, len(positions), size))
 
 
-def _micro_batch(
-    examples: ExampleSet, positions: Sequence[int], step: int, config: TrainingConfig, place: Place
-) -> tuple[Batch, StepRandom]:
+def _reads(examples: ExampleSet, first_step: int, config: TrainingConfig, place: Place) -> Iterator[Read]:
+    """List what is read for each micro-batch, in order."""
+    for step in range(first_step, config.num_steps):
+        for positions in _micro_positions(config, place):
+            yield partial(_read, examples, positions, step, config, place.device.type == "cuda")
+
+
+def _read(examples: ExampleSet, positions: Sequence[int], step: int, config: TrainingConfig, pins: bool) -> Batch:
     batch = training_batch(examples, positions, seed=config.seed, step=step, batch_size=config.global_batch_size)
-    return _to_device(batch, place.device), StepRandom(config.seed, step, positions, place.device)
+    return {name: value.pin_memory() for name, value in batch.items()} if pins else batch
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:
@@ -162,37 +208,68 @@ def _mean(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
 
-def _summarise(
-    rows: Sequence[dict[str, Tensor]], last_step: int, examples: ExampleSet, config: TrainingConfig, place: Place
-) -> Metrics:
-    """Average the rows over steps and workers, or raise if one is not finite."""
+def _summarise(rows: Sequence[dict[str, Tensor]], place: Place) -> tuple[Metrics, list[tuple[int, int | None, float]]]:
+    """Average the rows of the taken steps over steps and workers.
+
+    Returns:
+        The means, and of each skipped step its row, the rank whose loss is not finite (None: the gradient), and that.
+    """
     columns = {name: torch.stack([row[name].cpu() for row in rows]).tolist() for name in rows[0]}
     parts = place.gather(columns)
-    first_step = last_step + 1 - len(rows)
-    for offset in range(len(rows)):
-        for rank, part in enumerate(parts):
-            if not math.isfinite(part["loss"][offset]):
-                positions = rank_positions(rank, place.world_size, config.global_batch_size)
-                raise _diverged("loss", part["loss"][offset], first_step + offset, positions, examples, config)
-        if not math.isfinite(parts[0]["grad_norm"][offset]):
-            positions = range(config.global_batch_size)
-            raise _diverged("gradient", parts[0]["grad_norm"][offset], first_step + offset, positions, examples, config)
-    return {f"train/{name}": _average([x for part in parts for x in part[name]]) for name in columns}
+    skipped: list[tuple[int, int | None, float]] = []
+    taken: list[int] = []
+    for index, norm in enumerate(parts[0]["grad_norm"]):
+        faults = [rank for rank, part in enumerate(parts) if not math.isfinite(part["loss"][index])]
+        if faults:
+            skipped.append((index, faults[0], parts[faults[0]]["loss"][index]))
+        elif not math.isfinite(norm):
+            skipped.append((index, None, norm))
+        else:
+            taken.append(index)
+    means = {
+        f"train/{name}": _average([part[name][index] for part in parts for index in taken]) for name in columns if taken
+    }
+    return means, skipped
 
 
 def _average(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _diverged(
-    what: str, value: float, step: int, positions: Sequence[int], examples: ExampleSet, config: TrainingConfig
-) -> TrainingDiverged:
-    indices = batch_indices(
-        positions, seed=config.seed, step=step, batch_size=config.global_batch_size, size=len(examples)
-    )
+def _speed(
+    num_steps: int,
+    seconds: float,
+    waited: float,
+    flops_per_sample: float | None,
+    config: TrainingConfig,
+    place: Place,
+) -> Metrics:
+    """Say how fast the steps were, and what they took of the machine; the slowest and largest worker counts."""
+    waits, memories = zip(*place.gather((waited, place.peak_memory())), strict=True)
+    rate = num_steps * config.global_batch_size / seconds
+    speed = {
+        "train/samples_per_second": rate,
+        "train/data_wait_share": max(waits) / seconds,
+        "train/memory_gib": max(memories) / 2**30,
+    }
+    if flops_per_sample is not None and place.peak_tflops is not None:
+        speed["train/flop_utilisation"] = rate * flops_per_sample / (place.world_size * place.peak_tflops * 1e12)
+    return speed
+
+
+def _fault(
+    rank: int | None, value: float, step: int, examples: ExampleSet, config: TrainingConfig, place: Place
+) -> str:
+    size = config.global_batch_size
+    positions = range(size) if rank is None else rank_positions(rank, place.world_size, size)
+    indices = batch_indices(positions, seed=config.seed, step=step, batch_size=size, size=len(examples))
     shown = ", ".join(example_names(examples, indices[:64])) + (" …" if len(indices) > 64 else "")
+    return f"the {'gradient' if rank is None else 'loss'} is {value} at step {step}, on examples {shown}"
+
+
+def _diverged(fault: str, num_skipped: int, config: TrainingConfig) -> TrainingDiverged:
     return TrainingDiverged(
-        f"the {what} is {value} at step {step}, on examples {shown}: look at these examples, or lower "
-        f"learning_rate ({config.learning_rate}), raise warmup_steps ({config.warmup_steps}) or lower grad_clip "
-        f"({config.grad_clip})"
+        f"{fault}: look at these examples, or lower learning_rate ({config.learning_rate}), raise warmup_steps "
+        f"({config.warmup_steps}) or lower grad_clip ({config.grad_clip}); with this step {num_skipped} were skipped, "
+        f"max_skipped_steps is {config.max_skipped_steps}"
     )

@@ -139,7 +139,8 @@ def _line_display(name: str, num_steps: int, batch_size: int) -> OnMetrics:
 
 
 def _figures(row: dict[str, float]) -> str:
-    text = f"loss {row['train/loss']:.4f}, {row['train/samples_per_second']:.0f} samples/s"
+    loss = row.get("train/loss", float("nan"))  # none of the steps since the last row was taken
+    text = f"loss {loss:.4f}, {row['train/samples_per_second']:.0f} samples/s"
     return text + (f", validation loss {row['validation/loss']:.4f}" if "validation/loss" in row else "")
 
 

@@ -4,25 +4,23 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.nn.randomness import mix
-from ltm3d.nn.weights import WEIGHTS_FILE
 from ltm3d.training import checkpoint as files
 from ltm3d.training.config import TrainingConfig, autocast_dtype
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import Engine, build_engine
-from ltm3d.training.loop import Outlets, Place, TrainingDiverged, run_steps
+from ltm3d.training.export import WeightsExport, start_from
+from ltm3d.training.loop import SKIPPED, Outlets, Place, TrainingDiverged, run_steps
 from ltm3d.training.progress import append_metrics, read_metrics, rewind_metrics
 
 logger = logging.getLogger(__name__)
@@ -40,6 +38,8 @@ class Job:
     run_dir: Path
     working_directory: Path
     num_threads: int
+    flops_per_sample: float | None = None
+    peak_tflops: float | None = None
 
 
 class Store(Protocol):
@@ -78,14 +78,26 @@ def _train(job: Job, place: Place, store: Store) -> None:
     validation = _not_empty(job.build_validation(), "validation") if job.build_validation else None
     torch.manual_seed(mix(config.seed, 0))
     model = job.build_model()
+    start_from(model, config)
     shapes = {name: value.shape for name, value in model.state_dict().items()}
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
     engine = build_engine(model, config, world_size=place.world_size, device=place.device)
-    average = ParameterAverage(model, config.ema_decay) if config.ema_decay else None
+    average = ParameterAverage(engine.layout, config.ema_decay) if config.ema_decay else None
+    export = WeightsExport(
+        engine,
+        average,
+        shapes,
+        run_dir=job.run_dir,
+        config=config,
+        validates=validation is not None,
+        writes=place.rank == 0,
+    )
 
     attempt, newest = place.gather((uuid.uuid4().hex[:8], _newest(job)))[0]
     first_step = _take_over(newest, engine, average) if newest else 0
     if place.rank == 0:
         rewind_metrics(job.run_dir, first_step)
+    num_skipped = place.gather(int(_last_metrics(job.run_dir).get(SKIPPED, 0)) if place.rank == 0 else 0)[0]
     workers = place.gather(_describe(place, engine, config))
 
     def keep_metrics(step: int, metrics: dict[str, float]) -> None:
@@ -93,11 +105,12 @@ def _train(job: Job, place: Place, store: Store) -> None:
             append_metrics(job.run_dir, step, metrics)
 
     def keep_state(step: int) -> None:
-        extra: dict[str, Any] = {"step": step}
-        if average is not None:
-            extra["average"] = average.averages
-        name = files.checkpoint_name(step, place.world_size, attempt)
-        store(name, step, engine.name, lambda folder: engine.save(folder, extra))
+        def write(folder: Path) -> None:
+            engine.save(folder, {"step": step})
+            if average is not None:
+                average.save(folder, place.rank)
+
+        store(files.checkpoint_name(step, place.world_size, attempt), step, engine.name, write)
 
     run_steps(
         engine,
@@ -107,16 +120,17 @@ def _train(job: Job, place: Place, store: Store) -> None:
         place=place,
         average=average,
         first_step=first_step,
-        outlets=Outlets(metrics=keep_metrics, checkpoint=keep_state),
+        outlets=Outlets(metrics=keep_metrics, checkpoint=keep_state, validated=export.validated),
+        num_skipped=num_skipped,
+        flops_per_sample=job.flops_per_sample,
     )
+    figures = export.finish()
     if place.rank == 0:
-        with nullcontext() if average is None else average.applied_to(model):
-            _export(model, shapes, job.run_dir / WEIGHTS_FILE)
         result = {
             "steps": config.num_steps,
-            "metrics": _last_metrics(job.run_dir),
+            "metrics": _last_metrics(job.run_dir) | figures,
             "resumed_from": first_step or None,
-            "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "num_parameters": num_parameters,
             "workers": workers,
         }
         files.write_json(job.run_dir / files.RESULT_FILE, result)
@@ -136,7 +150,7 @@ def _newest(job: Job) -> files.Checkpoint | None:
 def _take_over(checkpoint: files.Checkpoint, engine: Engine, average: ParameterAverage | None) -> int:
     extra = engine.load(checkpoint.folder)
     if average is not None:
-        average.load(extra["average"])
+        average.load(checkpoint.folder)
     logger.info("going on from step %d", extra["step"])
     return int(extra["step"])
 
@@ -153,15 +167,6 @@ def _describe(place: Place, engine: Engine, config: TrainingConfig) -> dict[str,
         "precision": "fp32" if dtype is None else str(dtype).removeprefix("torch."),
         "num_threads": torch.get_num_threads(),
     }
-
-
-def _export(model: nn.Module, shapes: Mapping[str, torch.Size], path: Path) -> None:
-    """Write the weights in the shapes the model was built with; an engine may have turned scalars into vectors."""
-    values = model.state_dict()
-    state = {name: values[name].detach().cpu().reshape(shape).contiguous() for name, shape in shapes.items()}
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(state, temporary)
-    temporary.replace(path)
 
 
 def _last_metrics(run_dir: Path) -> dict[str, float]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.config import TrainingConfig
+from ltm3d.training.loop import OF_THE_MACHINE
 
 
 class ToyExamples:
@@ -53,6 +54,11 @@ class ToyModel(nn.Module):
 def toy_examples(count: int = 40, delay: float = 0.0, broken: int | None = None) -> partial[ToyExamples]:
     """Return a builder of examples."""
     return partial(ToyExamples, count, delay, broken)
+
+
+def computed(rows: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Leave out what depends on the machine: the rows of two runs that went alike are then the same."""
+    return [{name: value for name, value in row.items() if name not in OF_THE_MACHINE} for row in rows]
 
 
 def toy_config(**changes: Any) -> TrainingConfig:

@@ -1,5 +1,8 @@
+import hashlib
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +27,11 @@ from ltm3d.training.config import (
         ("ema_decay", 1.0),
         ("lr_schedule", "linear"),
         ("precision", "fp16"),
-        ("zero_stage", 3),
+        ("zero_stage", 4),
+        ("offload", "disk"),
+        ("export", "first"),
+        ("max_skipped_steps", -1),
+        ("prefetch", -1),
         ("micro_batch_size", 0),
         ("betas", (0.9,)),
         ("grad_clip", -1.0),
@@ -82,3 +89,41 @@ def test_identity_is_of_what_is_computed() -> None:
     assert identity(toy_config(log_every=7, checkpoint_every=3, keep_checkpoints=1), "key") == same
     assert identity(toy_config(seed=4), "key") != same
     assert identity(toy_config(), "other") != same
+    assert identity(toy_config(prefetch=0, max_skipped_steps=9, warm_start="/elsewhere"), "key") == same
+    assert identity(toy_config(export="best"), "key") != same
+
+
+def test_settings_that_came_later_leave_a_run_of_before_its_identity() -> None:
+    """The hash of these settings as the code of version 0.1.0 made it."""
+    settings = {
+        "num_steps": 40,
+        "global_batch_size": 8,
+        "learning_rate": 1e-2,
+        "micro_batch_size": None,
+        "warmup_steps": 5,
+        "lr_schedule": "cosine",
+        "weight_decay": 0.02,
+        "betas": [0.9, 0.95],
+        "grad_clip": 3.0,
+        "precision": "fp32",
+        "zero_stage": 1,
+        "validate_every": 10,
+        "ema_decay": 0.0,
+        "seed": 3,
+    }
+    expected = hashlib.sha256(json.dumps([settings, "key"], sort_keys=True).encode()).hexdigest()
+    assert identity(toy_config(), "key") == expected
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"zero_stage": None, "offload": "optimizer"}, "one of 1, 2, 3 with offload optimizer"),
+        ({"zero_stage": 0, "offload": "optimizer"}, "one of 1, 2, 3 with offload optimizer"),
+        ({"zero_stage": 2, "offload": "parameters"}, "one of 3 with offload parameters"),
+        ({"zero_stage": 3, "compile": True}, "compile is True; it must be false with zero_stage 3"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        toy_config(**settings)

@@ -1,4 +1,5 @@
 import importlib.util
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,11 +8,11 @@ import torch
 from torch import distributed as dist
 from toy_training import ToyExamples, ToyModel, toy_config
 
-from ltm3d.errors import ConfigError, ModelError
+from ltm3d.errors import ModelError
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.config import TrainingConfig
-from ltm3d.training.data import training_batch
-from ltm3d.training.engine import Engine, TorchEngine, build_engine, split_by_decay
+from ltm3d.training.data import batch_indices, training_batch
+from ltm3d.training.engine import Engine, TorchEngine, build_engine
 
 CPU = torch.device("cpu")
 
@@ -35,8 +36,8 @@ def make_engine(config: TrainingConfig) -> Engine:
     return build_engine(ToyModel(), config, world_size=1, device=CPU)
 
 
-def run(engine: Engine, config: TrainingConfig, steps: range) -> list[tuple[float, float]]:
-    """Take some steps; return loss and gradient norm of each."""
+def run(engine: Engine, config: TrainingConfig, steps: range, broken: int | None = None) -> list[tuple[float, float]]:
+    """Take some steps; return loss and gradient norm of each. The loss of the `broken` example is infinite."""
     size = config.micro_batch_size or config.global_batch_size
     figures = []
     for step in steps:
@@ -44,7 +45,11 @@ def run(engine: Engine, config: TrainingConfig, steps: range) -> list[tuple[floa
         for start in range(0, config.global_batch_size, size):
             positions = range(start, start + size)
             batch = training_batch(
-                ToyExamples(40), positions, seed=config.seed, step=step, batch_size=config.global_batch_size
+                ToyExamples(40, broken=broken),
+                positions,
+                seed=config.seed,
+                step=step,
+                batch_size=config.global_batch_size,
             )
             loss, terms = engine.accumulate(batch, StepRandom(config.seed, step, positions))
             assert not loss.requires_grad and not any(value.requires_grad for value in terms.values())
@@ -58,7 +63,7 @@ def assert_same_parameters(first: Engine, second: Engine, tolerance: float) -> N
         assert torch.allclose(one, other, rtol=tolerance, atol=tolerance), name
 
 
-@pytest.mark.parametrize("zero_stage", [1, 2])
+@pytest.mark.parametrize("zero_stage", [0, 1, 2])
 @pytest.mark.parametrize("grad_clip", [0.0, 0.5])
 def test_deepspeed_and_torch_take_the_same_steps(process_group: None, zero_stage: int, grad_clip: float) -> None:
     config = toy_config(grad_clip=grad_clip, zero_stage=zero_stage, micro_batch_size=4)
@@ -90,6 +95,25 @@ def test_a_checkpoint_continues_as_if_never_interrupted(
     assert_same_parameters(resumed, undisturbed, 0.0)
 
 
+@pytest.mark.parametrize("zero_stage", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("micro_batch_size", [8, 2])
+def test_a_skipped_step_is_as_if_it_had_never_been(
+    process_group: None, zero_stage: int | None, micro_batch_size: int
+) -> None:
+    config = toy_config(zero_stage=zero_stage, micro_batch_size=micro_batch_size)
+    step = 3
+    broken = batch_indices(range(8), seed=config.seed, step=step, batch_size=8, size=40)[-1]
+    engine = make_engine(config)
+    run(engine, config, range(step))
+    skipped = run(engine, config, range(step, step + 1), broken)
+    assert not math.isfinite(skipped[0][0]) and not math.isfinite(skipped[0][1])
+    undisturbed = make_engine(config)
+    run(undisturbed, config, range(step))
+    assert run(engine, config, range(4, 7)) == run(undisturbed, config, range(4, 7))
+    mine, expected = engine.weights(), undisturbed.weights()
+    assert all(torch.equal(mine[name], value) for name, value in expected.items())
+
+
 def test_an_empty_folder_is_no_deepspeed_checkpoint(process_group: None, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no DeepSpeed checkpoint"):
         make_engine(toy_config(zero_stage=1)).load(tmp_path)
@@ -112,14 +136,6 @@ def test_bf16_is_autocast_over_fp32_weights() -> None:
     assert all(value.dtype is torch.float32 for value in engine.model.parameters())
 
 
-def test_weight_decay_is_on_matrices_the_model_does_not_exempt() -> None:
-    model = ToyModel()
-    decayed, others = split_by_decay(model)
-    names = {id(value): name for name, value in model.named_parameters()}
-    assert {names[id(value)] for value in decayed} == {"body.0.weight", "body.3.weight", "unused"}
-    assert len(decayed) + len(others) == len(names)
-
-
 def test_weight_decay_and_frozen_parameters() -> None:
     model = ToyModel()
     model.head.requires_grad_(False)
@@ -128,13 +144,6 @@ def test_weight_decay_and_frozen_parameters() -> None:
     run(engine, toy_config(), range(2))
     assert torch.equal(model.head.weight, frozen)
     assert torch.allclose(model.unused, torch.full((3, 3), 0.999**2))  # 1 - learning rate x decay, twice
-
-
-def test_an_exempt_name_the_model_does_not_have_is_an_error() -> None:
-    model = ToyModel()
-    model.no_weight_decay = ("haed",)  # type: ignore[assignment]
-    with pytest.raises(ConfigError, match="haed"):
-        split_by_decay(model)
 
 
 def test_plain_torch_takes_over_where_deepspeed_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,19 @@
+import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
-from toy_training import ToyExamples, ToyModel, toy_config
+from toy_training import ToyExamples, ToyModel, computed, toy_config
 
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.config import TrainingConfig, learning_rate_at
+from ltm3d.training.data import batch_indices
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import TorchEngine
-from ltm3d.training.loop import Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
+from ltm3d.training.layout import Whole
+from ltm3d.training.loop import OF_THE_MACHINE, Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
 
 CPU = torch.device("cpu")
 
@@ -44,8 +48,8 @@ def test_the_loss_falls_and_everything_is_measured_on_schedule() -> None:
     assert saved == [25, 50, 61]
     assert [step for step, _ in rows] == [10, 20, 25, 30, 40, 50, 60, 61]
     assert [step for step, row in rows if "validation/loss" in row] == [30, 60, 61]
-    figures = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "samples_per_second"}
-    assert set(rows[0][1]) == {f"train/{name}" for name in figures}
+    figures = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "skipped_steps"}
+    assert set(rows[0][1]) == {f"train/{name}" for name in figures} | {*OF_THE_MACHINE[:3]}
     assert rows[3][1]["train/learning_rate"] == learning_rate_at(config, 29)
     assert rows[-2][1]["train/loss"] < 0.5 * rows[0][1]["train/loss"]
 
@@ -97,12 +101,85 @@ def test_a_loss_that_is_not_finite_names_step_and_examples() -> None:
             first_step=0,
             outlets=Outlets(metrics=lambda step, row: None, checkpoint=saved.append),
         )
-    from ltm3d.training.data import batch_indices
-
     step = next(s for s in range(10) if 7 in batch_indices(range(4), seed=3, step=s, batch_size=4, size=10))
     indices = batch_indices(range(4), seed=3, step=step, batch_size=4, size=10)
     assert f"the loss is inf at step {step}, on examples {', '.join(map(str, indices))}:" in str(caught.value)
     assert saved == [], "a checkpoint of broken weights"
+
+
+@pytest.mark.parametrize("log_every", [1, 10])
+def test_steps_that_are_not_finite_are_skipped_and_counted_until_they_are_too_many(
+    log_every: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of 10 examples in batches of 4 each comes every two or three steps."""
+    steps = [s for s in range(12) if 7 in batch_indices(range(4), seed=3, step=s, batch_size=4, size=10)]
+    config = toy_config(
+        num_steps=12, global_batch_size=4, log_every=log_every, checkpoint_every=12, max_skipped_steps=len(steps)
+    )
+    rows, saved = run(config, ToyExamples(10, broken=7))
+    assert rows[-1][1]["train/skipped_steps"] == len(steps) and saved == [12]
+    assert [step for step in range(12) if f"at step {step}, on examples" in caplog.text] == steps
+    assert all(math.isfinite(value) for _, row in rows for value in row.values())
+    if log_every == 1:
+        assert [step - 1 for step, row in rows if "train/loss" not in row] == steps
+    with pytest.raises(TrainingDiverged, match="with this step 3 were skipped, max_skipped_steps is 2") as caught:
+        run(replace(config, max_skipped_steps=2), ToyExamples(10, broken=7))
+    assert f"the loss is inf at step {steps[2]}, on examples" in str(caught.value)
+
+
+def test_skipped_steps_of_before_count() -> None:
+    config = toy_config(num_steps=4, global_batch_size=4, max_skipped_steps=5)
+    with pytest.raises(TrainingDiverged, match="with this step 6 were skipped"):
+        run_steps(
+            make_engine(config),
+            ToyExamples(4, broken=2),
+            None,
+            config=config,
+            place=Place(),
+            average=None,
+            first_step=0,
+            num_skipped=4,
+            outlets=Outlets(metrics=lambda step, row: None, checkpoint=lambda step: None),
+        )
+
+
+def test_utilisation_is_the_share_of_the_peak_and_is_never_guessed() -> None:
+    config = toy_config(num_steps=2)
+
+    def figures(peak: float | None, flops: float | None) -> Metrics:
+        rows: list[Metrics] = []
+        run_steps(
+            make_engine(config),
+            ToyExamples(10),
+            None,
+            config=config,
+            place=Place(peak_tflops=peak),
+            average=None,
+            first_step=0,
+            outlets=Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
+            flops_per_sample=flops,
+        )
+        return rows[-1]
+
+    row = figures(0.5, 3e9)
+    assert row["train/flop_utilisation"] == pytest.approx(row["train/samples_per_second"] * 3e9 / 0.5e12)
+    assert "train/flop_utilisation" not in figures(None, 3e9)
+    assert "train/flop_utilisation" not in figures(0.5, None)
+
+
+def test_waiting_and_memory_are_measured() -> None:
+    rows, _ = run(toy_config(num_steps=2, prefetch=0), ToyExamples(10, delay=0.01))
+    row = rows[-1][1]
+    assert 0.5 < row["train/data_wait_share"] <= 1, "reading takes 80 ms of a step, the model a few"
+    assert 0.05 < row["train/memory_gib"] < 64
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 5])
+def test_reading_ahead_changes_nothing_that_is_computed(prefetch: int) -> None:
+    examples = ToyExamples(40)
+    mine, _ = run(toy_config(num_steps=6, micro_batch_size=2, prefetch=prefetch), examples, ToyExamples(11))
+    theirs, _ = run(toy_config(num_steps=6, micro_batch_size=2, prefetch=3), examples, ToyExamples(11))
+    assert computed([row for _, row in mine]) == computed([row for _, row in theirs])
 
 
 def test_examples_are_named_by_their_uids_where_they_have_some() -> None:
@@ -138,7 +215,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
 def test_the_average_is_what_is_validated() -> None:
     config = toy_config(num_steps=8, validate_every=8)
     engine = make_engine(config)
-    average = ParameterAverage(engine.model, decay=0.9)
+    average = ParameterAverage(Whole(engine.model), decay=0.9)
     rows: list[Metrics] = []
     run_steps(
         engine,
@@ -151,6 +228,6 @@ def test_the_average_is_what_is_validated() -> None:
         outlets=Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
     )
     own = validate(engine, ToyExamples(11), config=config, place=Place())
-    with average.applied_to(engine.model):
+    with average.applied():
         averaged = validate(engine, ToyExamples(11), config=config, place=Place())
     assert rows[-1]["validation/loss"] == averaged["validation/loss"] != own["validation/loss"]

@@ -1,0 +1,26 @@
+"""What is done to a model's transformer blocks before training: compiled, or run again in the backward pass."""
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ltm3d.nn.transformer import Block, CrossBlock
+
+
+def prepare_blocks(model: nn.Module, *, recompute: bool, compiles: bool) -> None:
+    """Change how the blocks of a model run, not what they compute nor how their weights are named.
+
+    Args:
+        recompute: keep only a block's inputs for the backward pass ("activation checkpointing"); a model with a
+            `recompute` of its own that is on is left alone.
+        compiles: with torch.compile, one program for all blocks alike and for any number of tokens.
+    """
+    blocks = [module for module in model.modules() if isinstance(module, Block | CrossBlock)]
+    recompute = recompute and not any(getattr(module, "recompute", False) is True for module in model.modules())
+    for block in blocks:
+        if compiles:
+            block.forward = torch.compile(block.forward, dynamic=True)  # type: ignore[method-assign]
+        if recompute:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
