@@ -1,12 +1,15 @@
 """A model and examples small enough to train in seconds, for the tests of training."""
 
+import os
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.config import TrainingConfig
@@ -32,18 +35,26 @@ class ToyExamples:
 
 
 class ToyModel(nn.Module):
-    """A regression that draws noise for its input, as a diffusion loss does, and leaves a parameter unused."""
+    """A regression that draws noise for its input, as a diffusion loss does, and leaves a parameter unused.
+
+    In the folder `reads` each process notes the uids that it trains on, in a file of its rank and number.
+    """
 
     no_weight_decay = ("head",)
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, reads: Path | None = None) -> None:
         super().__init__()
+        self.reads = reads
         self.body = nn.Sequential(nn.Linear(1, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, width))
         self.head = nn.Linear(width, 1)
         self.unused = nn.Parameter(torch.ones(3, 3))
         self.register_buffer("scale", torch.tensor(2.0))
 
     def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.reads is not None and self.training:
+            rank = dist.get_rank() if dist.is_initialized() else 0
+            with (self.reads / f"{rank}-{os.getpid()}").open("a") as file:
+                file.writelines(f"toy-{index}\n" for index in batch["index"].tolist())
         noise = 0.05 * random.normal(1)
         ratio = 0.5 + torch.rand((), generator=random.shared).to(noise.device)
         error = self.head(self.body(batch["x"] + noise)) * self.scale - batch["y"]
