@@ -1,7 +1,8 @@
 """A driver with a cluster of two nodes, one of which is pre-empted, and its successor killed.
 
 `python cluster_driver.py RUN_DIR SECONDS_AN_EXAMPLE`; what happened is in RUN_DIR/events.json. Nothing is kept on
-schedule: the only checkpoint is the one of the notice.
+schedule: the only checkpoint is the one of the notice. From the notice to the death training is slow, so that it does
+not end before a worker is on the new node.
 """
 
 import json
@@ -24,7 +25,8 @@ from ltm3d.training import checkpoint as files
 from ltm3d.training.config import Resources
 from ltm3d.training.launch import train
 
-NOTICE_S = 3
+NOTICE_S = 8
+HOLD_FILE = "hold"
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 
 
@@ -48,6 +50,7 @@ class Trouble:
             assert accepted, why
             self.events["drained"] = step
             self.node = self.cluster.add_node(**NODE)
+            (self.run_dir / HOLD_FILE).touch()
         kept = [found.step for found in files.committed(files.checkpoint_folder(self.run_dir, "toy"))]
         if "kept" not in self.events and kept:
             self.events["kept"] = kept[-1]
@@ -55,6 +58,7 @@ class Trouble:
             self.events["killed"] = step
             self.cluster.remove_node(self.node, allow_graceful=False)  # kill -9
             self.cluster.add_node(**NODE)
+            (self.run_dir / HOLD_FILE).unlink()
             (self.run_dir / "events.json").write_text(json.dumps(self.events))
 
     def trains_on_the_new_node(self) -> bool:
@@ -68,23 +72,26 @@ def main(run_dir: Path, delay: float) -> None:
     with tempfile.TemporaryDirectory(prefix="ltm3d-", dir="/tmp") as folder:
         cluster = Cluster(
             initialize_head=True,
+            shutdown_at_exit=False,  # its handlers of signals want the main thread, and nodes are added in another
             head_node_args={**NODE, "include_dashboard": False, "temp_dir": folder},
         )
-        trouble = Trouble(cluster, run_dir)
-        ray.init(address=cluster.address)
-        train(
-            name="toy",
-            build_model=ToyModel,
-            build_examples=toy_examples(delay=2 * delay),
-            build_validation=toy_examples(count=11),
-            config=toy_config(checkpoint_every=100),
-            resources=Resources(num_workers=2),
-            run_dir=run_dir,
-            run_key="toy",
-            on_metrics=trouble.at,
-        )
-        ray.shutdown()
-        cluster.shutdown()
+        try:
+            trouble = Trouble(cluster, run_dir)
+            ray.init(address=cluster.address)
+            train(
+                name="toy",
+                build_model=ToyModel,
+                build_examples=toy_examples(delay=2 * delay, hold=run_dir / HOLD_FILE),
+                build_validation=toy_examples(count=11),
+                config=toy_config(checkpoint_every=100),
+                resources=Resources(num_workers=2),
+                run_dir=run_dir,
+                run_key="toy",
+                on_metrics=trouble.at,
+            )
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
 
 
 if __name__ == "__main__":

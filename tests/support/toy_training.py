@@ -17,18 +17,22 @@ from ltm3d.training.loop import OF_THE_MACHINE
 
 
 class ToyExamples:
-    """Points on a noisy sine; `delay` slows an example down, so that a test can interrupt the run."""
+    """Points on a noisy sine; `delay` slows an example down, so that a test can interrupt the run.
 
-    def __init__(self, count: int, delay: float = 0.0, broken: int | None = None) -> None:
+    While the file `hold` is there, an example takes half a second.
+    """
+
+    def __init__(self, count: int, delay: float = 0.0, broken: int | None = None, hold: Path | None = None) -> None:
         self.x = np.linspace(-2, 2, count, dtype=np.float32)
         self.delay = delay
         self.broken = broken
+        self.hold = hold
 
     def __len__(self) -> int:
         return len(self.x)
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        time.sleep(self.delay)
+        time.sleep(0.5 if self.hold is not None and self.hold.exists() else self.delay)
         x = self.x[index] + 0.1 * rng.standard_normal(1).astype(np.float32)
         y = np.sin(3 * x) * (np.inf if index == self.broken else 1)
         return {"x": x.astype(np.float32), "y": y.astype(np.float32), "index": np.int64(index)}
@@ -62,9 +66,11 @@ class ToyModel(nn.Module):
         return loss, {"absolute_error": error.abs().mean(), "ratio": ratio}
 
 
-def toy_examples(count: int = 40, delay: float = 0.0, broken: int | None = None) -> partial[ToyExamples]:
+def toy_examples(
+    count: int = 40, delay: float = 0.0, broken: int | None = None, hold: Path | None = None
+) -> partial[ToyExamples]:
     """Return a builder of examples."""
-    return partial(ToyExamples, count, delay, broken)
+    return partial(ToyExamples, count, delay, broken, hold)
 
 
 def computed(rows: list[dict[str, float]]) -> list[dict[str, float]]:
