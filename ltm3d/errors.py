@@ -17,6 +17,10 @@ class DataError(Ltm3dError):
     """What a stage reads is missing, empty or of another make than it expects."""
 
 
+class StorageError(Ltm3dError):
+    """A disk has no room, or cannot be written."""
+
+
 class ModelError(Ltm3dError):
     """A model cannot be found, read or trusted."""
 

@@ -4,13 +4,19 @@ run_dir/run.json                            identity of the run
 run_dir/checkpoints/<name>/checkpoint-…/    state of all workers; counts once it holds COMMIT
 run_dir/metrics.jsonl                       one line a step that was measured
 run_dir/model.safetensors, result.json      written at the end; best.safetensors, unaveraged.safetensors: see export.py
+
+COMMIT is written last, into a folder that nobody writes to any more. It names the run and each file with its size and
+sha256: what another run wrote, or what changed since, is never read.
 """
 
+import hashlib
 import json
 import logging
 import os
+import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +30,7 @@ RESULT_FILE = "result.json"
 METRICS_FILE = "metrics.jsonl"
 DELIVERED_FILE = "delivered_step"
 FAILURE_FILE = "failure.json"
+STOP_FILE = "stop"  # asks the workers for a checkpoint and to end
 UNAVERAGED_FILE, BEST_FILE = "unaveraged.safetensors", "best.safetensors"
 CHECKPOINTS = "checkpoints"
 COMMIT_FILE = "COMMIT"
@@ -33,6 +40,7 @@ _OURS = (
     METRICS_FILE,
     DELIVERED_FILE,
     FAILURE_FILE,
+    STOP_FILE,
     WEIGHTS_FILE,
     UNAVERAGED_FILE,
     BEST_FILE,
@@ -43,13 +51,34 @@ _SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's list of the checkp
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commit:
+    """What a COMMIT file says.
+
+    Attributes:
+        run: identity of the run that wrote the checkpoint.
+        validation_loss: of the weights in it; None where they were not validated.
+        digests: name of each file → [bytes, sha256].
+    """
+
+    run: str
+    step: int
+    world_size: int
+    engine: str
+    validation_loss: float | None
+    digests: Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A checkpoint all workers have finished writing."""
 
     folder: Path
-    step: int
-    world_size: int
-    engine: str
+    commit: Commit
+
+    @property
+    def step(self) -> int:
+        """Steps done, counted from 1."""
+        return self.commit.step
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -75,13 +104,18 @@ def claim_run(run_dir: Path, identity: str) -> None:
     if not owner.is_file():
         if found:
             raise DataError(f"{run_dir} holds {', '.join(found)} but no {RUN_FILE}: not a run of ours, move it away")
-    elif read_json(owner).get("identity") != identity:
+    elif read_identity(run_dir) != identity:
         logger.info("%s: settings, data or code changed since the run there; training starts afresh", run_dir)
         for name in _OURS:
             (run_dir / name).unlink(missing_ok=True)
         if (run_dir / CHECKPOINTS).is_dir():
             shutil.rmtree(run_dir / CHECKPOINTS)
     write_json(owner, {"identity": identity})
+
+
+def read_identity(run_dir: Path) -> str:
+    """Return whose folder it is; empty if that cannot be read."""
+    return str(read_json(run_dir / RUN_FILE).get("identity", ""))
 
 
 def read_result(run_dir: Path) -> dict[str, Any] | None:
@@ -100,37 +134,91 @@ def checkpoint_name(step: int, world_size: int, attempt: str) -> str:
     return f"{_PREFIX}{step:08d}-w{world_size}-{attempt}"
 
 
-def commit(folder: Path, *, step: int, world_size: int, engine: str) -> None:
+def digest_files(folder: Path, *, rank: int, world_size: int) -> dict[str, list[Any]]:
+    """Force a worker's files to the disk and return their sizes and hashes by name.
+
+    A worker's are those that end in its number, as in zero-00001.safetensors; the first has the others, too.
+    """
+    found = {}
+    for name in _names(folder):
+        if _reader(name, world_size) == rank:
+            with (folder / name).open("rb") as file:
+                os.fsync(file.fileno())
+                found[name] = [os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+    return found
+
+
+def commit(folder: Path, record: Commit) -> None:
     """Declare a checkpoint whole; called once, after all workers have written."""
-    write_json(folder / COMMIT_FILE, {"step": step, "world_size": world_size, "engine": engine})
+    write_json(folder / COMMIT_FILE, asdict(record))
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def committed(folder: Path) -> list[Checkpoint]:
     """Return the checkpoints that count, oldest first."""
     found = []
-    for path in sorted(folder.glob(f"{_PREFIX}*/{COMMIT_FILE}")):
+    names = {field.name for field in fields(Commit)}
+    for path in folder.glob(f"{_PREFIX}*/{COMMIT_FILE}"):
         record = read_json(path)
-        if record:
-            found.append(Checkpoint(folder=path.parent, **record))
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
+        if record.keys() == names:
+            found.append(Checkpoint(folder=path.parent, commit=Commit(**record)))
+    return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.folder))
 
 
-def check_fits(checkpoint: Checkpoint, *, world_size: int, engine: str) -> None:
-    """Raise ConfigError if a run cannot go on from a checkpoint."""
-    if checkpoint.engine != engine or (engine == "deepspeed" and checkpoint.world_size != world_size):
+def find_damage(checkpoint: Checkpoint, *, run: str, rank: int, world_size: int) -> str | None:
+    """Say why a checkpoint must not be read; None if a worker's share of its files is as it was committed."""
+    if checkpoint.commit.run != run:
+        return "another run wrote it"
+    digests = checkpoint.commit.digests
+    if set(_names(checkpoint.folder)) != set(digests):
+        return "files are missing, or were added"
+    for name, (size, digest) in digests.items():
+        if _reader(name, world_size) != rank:
+            continue
+        try:
+            with (checkpoint.folder / name).open("rb") as file:
+                if os.fstat(file.fileno()).st_size != size or hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    return f"{name} changed after it was written"
+        except OSError as error:
+            return f"{name} cannot be read: {error.strerror}"
+    return None
+
+
+def withdraw(checkpoint: Checkpoint) -> None:
+    """Let a checkpoint count no longer; its files stay until the next sweep."""
+    path = checkpoint.folder / COMMIT_FILE
+    path.replace(path.with_name(COMMIT_FILE + ".withdrawn"))
+
+
+def check_fits(checkpoint: Checkpoint, *, engine: str) -> None:
+    """Raise ConfigError if a run cannot go on from a checkpoint; the number of workers may be another."""
+    if checkpoint.commit.engine != engine:
         raise ConfigError(
-            f"{checkpoint.folder} was written by {checkpoint.world_size} workers with {checkpoint.engine}, this run "
-            f"has {world_size} with {engine}: go on with resources.num_workers={checkpoint.world_size} on a machine "
-            f"with {checkpoint.engine}, or delete {checkpoint.folder.parent} to start afresh"
+            f"{checkpoint.folder} was written with {checkpoint.commit.engine}, this run uses {engine}: go on on a "
+            f"machine with {checkpoint.commit.engine}, or delete {checkpoint.folder.parent} to start afresh"
         )
 
 
 def sweep(folder: Path, *, keep: int) -> None:
-    """Remove checkpoints that are not whole, and all but the newest `keep`. No worker may be writing."""
-    kept = {checkpoint.folder for checkpoint in committed(folder)[-keep:]}
+    """Remove checkpoints that are not whole, and all but the newest `keep` and the best. No worker may be writing."""
+    found = committed(folder)
+    kept = {checkpoint.folder for checkpoint in found[-keep:]}
+    if (best := best_of(found)) is not None:
+        kept.add(best.folder)
     for path in folder.glob(f"{_PREFIX}*"):
         if path not in kept:
+            (path / COMMIT_FILE).unlink(missing_ok=True)  # first: what is half removed must not count
             shutil.rmtree(path)
+
+
+def best_of(checkpoints: list[Checkpoint]) -> Checkpoint | None:
+    """Return the checkpoint of the lowest validation loss, the newest of equals; None if none was validated."""
+    losses = [(each.commit.validation_loss, -each.step, each) for each in checkpoints]
+    return min((row for row in losses if row[0] is not None), key=lambda row: row[:2], default=(None, 0, None))[2]
 
 
 def repair_snapshot(folder: Path) -> None:
@@ -149,6 +237,15 @@ def repair_snapshot(folder: Path) -> None:
         path.replace(path.with_name(path.name + ".broken"))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object, empty if the file is truncated or holds something else."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def _named_checkpoints(snapshot: dict[str, Any]) -> set[str] | None:
     try:
         results = [*snapshot["checkpoint_results"], snapshot["latest_checkpoint_result"]]
@@ -157,10 +254,14 @@ def _named_checkpoints(snapshot: dict[str, Any]) -> set[str] | None:
         return None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object, empty if the file is truncated or holds something else."""
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the files of a checkpoint in order, by their paths in it."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and not path.name.startswith(COMMIT_FILE):
+            yield path.relative_to(folder).as_posix()
+
+
+def _reader(name: str, world_size: int) -> int:
+    """Return the worker that hashes a file: the one of its number, else the first."""
+    number = re.search(r"-(\d{5})\.\w+$", name)
+    return int(number[1]) % world_size if number else 0

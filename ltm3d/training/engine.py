@@ -12,20 +12,19 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from ltm3d.errors import ModelError
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.blocks import prepare_blocks
 from ltm3d.training.config import TrainingConfig, autocast_dtype, micro_batch_size
 from ltm3d.training.layout import Layout, Partitioned, Sliced, Whole
 from ltm3d.training.optimizer import build_optimizer, carry_fault, clip_or_skip, set_learning_rate
 from ltm3d.training.zero import deepspeed_config, import_deepspeed
+from ltm3d.training.zero_state import load_state, save_state
 
 logger = logging.getLogger(__name__)
 
 Batch = dict[str, Tensor]
 Losses = tuple[Tensor, dict[str, Tensor]]
 
-_TAG = "state"  # the one folder DeepSpeed writes inside a checkpoint
 _TORCH_FILE = "state.pt"
 
 
@@ -217,13 +216,10 @@ class DeepSpeedEngine:
         return zero.GatheredParameters([value])
 
     def save(self, folder: Path, extra: dict[str, Any]) -> None:
-        self.engine.save_checkpoint(str(folder), tag=_TAG, client_state={"extra": extra})
+        save_state(self.engine, self.model, folder, rank=dist.get_rank(), extra=extra)
 
     def load(self, folder: Path) -> dict[str, Any]:
-        path, client_state = self.engine.load_checkpoint(str(folder))
-        if path is None:
-            raise ModelError(f"{folder} is no DeepSpeed checkpoint; delete it to go on from the one before")
-        return client_state["extra"]
+        return load_state(self.engine, self.model, folder, rank=dist.get_rank())
 
 
 def engine_name(config: TrainingConfig) -> str:

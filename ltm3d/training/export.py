@@ -5,6 +5,7 @@ unaveraged.safetensors  the parameters themselves after the last step, where the
 best.safetensors        what had the lowest validation loss so far, with the step and that loss, where it is asked for
 """
 
+import logging
 import math
 import shutil
 from collections.abc import Mapping
@@ -12,9 +13,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.nn.weights import WEIGHTS_FILE, load_weights, weights_hash
@@ -22,6 +23,8 @@ from ltm3d.training.checkpoint import BEST_FILE, UNAVERAGED_FILE
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 
 def start_from(model: nn.Module, config: TrainingConfig) -> None:
@@ -77,16 +80,25 @@ class WeightsExport:
         self.run_dir = run_dir
         self.keeps_best = config.export == "best"
         self.writes = writes
+        self.waits: dict[str, tuple[dict[str, Tensor], dict[str, str] | None]] = {}  # file → what a full disk refused
         self.best_step, self.best_loss = _read_record(run_dir / BEST_FILE) if self.keeps_best else (0, math.inf)
 
     def validated(self, step: int, loss: float) -> None:
         """Keep the weights if none had a lower validation loss; called while the model has the validated ones."""
         if self.keeps_best and loss < self.best_loss:
             self.best_step, self.best_loss = step, loss
-            self._write(BEST_FILE, {"step": str(step), "validation_loss": repr(loss)})
+            try:
+                self._write(BEST_FILE, {"step": str(step), "validation_loss": repr(loss)})
+            except (OSError, SafetensorError) as error:
+                logger.error("the best weights so far, of step %d, wait for room on the disk: %s", step, error)
 
     def finish(self) -> dict[str, float]:
-        """Write what is used, at the end of the run; return what is to be said of it."""
+        """Write what is used, at the end of the run; return what is to be said of it.
+
+        Raises:
+            OSError, SafetensorError: the disk is full; on the first worker only.
+        """
+        self._save_waiting()
         if self.average is not None:
             self._write(UNAVERAGED_FILE)
         if self.best_step > 0:
@@ -103,9 +115,15 @@ class WeightsExport:
         weights = self.engine.weights()
         if self.writes:
             state = {key: weights[key].reshape(shape).contiguous() for key, shape in self.shapes.items()}
+            self.waits[name] = state, metadata
+            self._save_waiting()
+
+    def _save_waiting(self) -> None:
+        for name, (state, metadata) in list(self.waits.items()):
             temporary = self.run_dir / f"{name}.tmp"
             save_file(state, temporary, metadata)
             temporary.replace(self.run_dir / name)
+            del self.waits[name]
 
 
 def _read_record(path: Path) -> tuple[int, float]:

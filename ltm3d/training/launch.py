@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed as dist
 from torch import nn
 
 from ltm3d import errors
@@ -23,6 +21,7 @@ from ltm3d.training.config import Resources, TrainingConfig, identity, micro_bat
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.engine import engine_name
 from ltm3d.training.export import start_key
+from ltm3d.training.interruption import TrainingStopped, stopping_on_sigterm
 from ltm3d.training.loop import Place, TrainingDiverged
 from ltm3d.training.progress import OnMetrics, following
 from ltm3d.training.worker import Job, run_worker
@@ -78,8 +77,10 @@ def train(
 
     Raises:
         TrainingDiverged: the loss or the gradient was not finite in too many steps.
-        ConfigError: the batch does not divide, or the checkpoint is of another number of workers.
+        TrainingStopped: somebody asked the run to stop (`request_stop`); SIGTERM does so, too, and is then obeyed.
+        ConfigError: the batch does not divide, or the checkpoint is of another engine.
         DataError: there is nothing to train on.
+        StorageError: the disk cannot hold what the run writes.
     """
     micro_batch_size(config, resources.num_workers)
     job = Job(
@@ -94,7 +95,7 @@ def train(
         flops_per_sample=flops_per_sample,
         peak_tflops=resources.peak_tflops,
     )
-    return _run(job, run_key, resources.num_workers, on_metrics, lambda: _fit(job, resources))
+    return _run(job, run_key, on_metrics, lambda: _fit(job, resources))
 
 
 def train_locally(
@@ -121,20 +122,10 @@ def train_locally(
         num_threads=torch.get_num_threads(),
     )
     place = Place(device=torch.device(device))
-
-    def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
-        folder = files.checkpoint_folder(job.run_dir, job.name) / name
-        folder.mkdir(parents=True)
-        write(folder)
-        files.commit(folder, step=step, world_size=1, engine=engine)
-        files.sweep(folder.parent, keep=config.keep_checkpoints)
-
-    return _run(job, run_key, 1, on_metrics, lambda: run_worker(job, place, store))
+    return _run(job, run_key, on_metrics, lambda: run_worker(job, place))
 
 
-def _run(
-    job: Job, run_key: str, world_size: int, on_metrics: OnMetrics | None, work: Callable[[], None]
-) -> TrainingResult:
+def _run(job: Job, run_key: str, on_metrics: OnMetrics | None, work: Callable[[], None]) -> TrainingResult:
     files.claim_run(job.run_dir, identity(job.config, run_key + start_key(job.config)))
     if (result := _result(job.run_dir)) is not None:
         logger.info("%s: finished before, %d steps", job.name, result.steps)
@@ -142,26 +133,32 @@ def _run(
     folder = files.checkpoint_folder(job.run_dir, job.name)
     failure = job.run_dir / files.FAILURE_FILE
     failure.unlink(missing_ok=True)
+    (job.run_dir / files.STOP_FILE).unlink(missing_ok=True)
     files.sweep(folder, keep=job.config.keep_checkpoints)
     files.repair_snapshot(folder)
     for found in files.committed(folder):
-        files.check_fits(found, world_size=world_size, engine=engine_name(job.config))
+        files.check_fits(found, engine=engine_name(job.config))
     config = job.config
-    with following(
-        job.run_dir,
-        name=job.name,
-        num_steps=config.num_steps,
-        batch_size=config.global_batch_size,
-        on_metrics=on_metrics,
+    with (
+        stopping_on_sigterm(job.run_dir),
+        following(
+            job.run_dir,
+            name=job.name,
+            num_steps=config.num_steps,
+            batch_size=config.global_batch_size,
+            on_metrics=on_metrics,
+        ),
     ):
         try:
             work()
         finally:
             if failure.is_file():
                 _raise_left(failure)
-    files.sweep(folder, keep=job.config.keep_checkpoints)
-    result = _result(job.run_dir)
-    assert result is not None, "the workers ended without a result"
+        result = _result(job.run_dir)
+        if result is None:
+            assert (job.run_dir / files.STOP_FILE).is_file(), "the workers ended without a result"
+            steps = [found.step for found in files.committed(folder)]
+            raise TrainingStopped(f"{job.name}: stopped; the next run goes on from step {max(steps, default=0)}")
     return result
 
 
@@ -179,7 +176,7 @@ def _raise_left(path: Path) -> None:
 
 def _fit(job: Job, resources: Resources) -> None:
     import ray
-    from ray.train import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+    from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     class LocalTrainer(TorchTrainer):
@@ -207,7 +204,6 @@ def _fit(job: Job, resources: Resources) -> None:
             name=job.name,
             storage_path=str(job.run_dir / files.CHECKPOINTS),
             failure_config=FailureConfig(max_failures=resources.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=job.config.keep_checkpoints),
             worker_runtime_env={"env_vars": _worker_variables(resources)},
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
@@ -238,14 +234,19 @@ def _ray_worker(job: Job) -> None:
         peak_tflops=job.peak_tflops,
     )
 
-    def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
-        with tempfile.TemporaryDirectory(prefix="ltm3d-") as temporary:
-            write(Path(temporary))
-            part = ray.train.Checkpoint.from_directory(temporary)
-            ray.train.report({"step": step}, checkpoint=part, checkpoint_dir_name=name)
-        dist.barrier()  # all workers have uploaded their part
-        if place.rank == 0:
-            folder = files.checkpoint_folder(job.run_dir, job.name) / name
-            files.commit(folder, step=step, world_size=place.world_size, engine=engine)
+    run_worker(job, place, notice=_preemption_notice())
 
-    run_worker(job, place, store)
+
+def _preemption_notice() -> Callable[[], bool]:
+    """Return what tells whether Ray has told this worker that a node of the run is about to be taken away.
+
+    `ray.train.get_preemption_info` says the same, but waits for all workers in each call.
+    """
+    try:
+        from ray.train.v2._internal.execution.context import get_train_context
+
+        preemption = get_train_context().preemption_context
+        return lambda: preemption.preemption_info is not None
+    except (ImportError, AttributeError) as error:
+        logger.warning("this Ray is laid out otherwise (%s): no checkpoint just before a node goes", error)
+        return lambda: False

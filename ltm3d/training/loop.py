@@ -84,11 +84,13 @@ class Outlets:
         metrics: takes the means since the last call, the same on all workers.
         checkpoint: is to keep the state as it is after that step.
         validated: takes each validation loss while the model still has the weights it was measured with.
+        wants_checkpoint: asked after each step whether to keep it before the schedule does; the same on all workers.
     """
 
     metrics: Callable[[int, Metrics], None]
     checkpoint: Callable[[int], None]
     validated: Callable[[int, float], None] = lambda step, loss: None
+    wants_checkpoint: Callable[[], bool] = lambda: False
 
 
 def run_steps(
@@ -130,7 +132,7 @@ def run_steps(
 
             done = step + 1
             ends = done == config.num_steps
-            saves = ends or done % config.checkpoint_every == 0
+            saves = outlets.wants_checkpoint() or ends or done % config.checkpoint_every == 0
             validates = validation is not None and (ends or done % config.validate_every == 0)
             measures = saves or validates or done % config.log_every == 0
             if measures:

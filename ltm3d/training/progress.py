@@ -1,8 +1,10 @@
 """The metrics file of a run: written by rank 0, followed by the driver, who shows progress."""
 
+import errno
 import importlib.util
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -35,9 +37,18 @@ def rewind_metrics(run_dir: Path, step: int) -> None:
 
 
 def append_metrics(run_dir: Path, step: int, metrics: dict[str, float]) -> None:
-    """Add the row of a step."""
-    with (run_dir / METRICS_FILE).open("a") as file:
-        file.write(json.dumps({"step": step, **metrics}) + "\n")
+    """Add the row of a step, or nothing of it.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    row = json.dumps({"step": step, **metrics}) + "\n"
+    with (run_dir / METRICS_FILE).open("ab", buffering=0) as file:
+        end = file.tell()
+        written = file.write(row.encode())
+        if written < len(row):
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run_dir / METRICS_FILE))
 
 
 @contextmanager
@@ -102,7 +113,12 @@ class _Follower:
         except Exception:
             logger.exception("the metrics of step %d could not be handed on; training goes on", step)
         self.delivered = step
-        self.delivered_path.write_text(f"{step}\n")
+        temporary = self.delivered_path.with_name(DELIVERED_FILE + ".tmp")
+        try:
+            temporary.write_text(f"{step}\n")
+            temporary.replace(self.delivered_path)
+        except OSError as error:  # if the driver is killed before the next one, it hands this one on again
+            logger.warning("that step %d was handed on could not be noted: %s", step, error)
 
 
 @contextmanager

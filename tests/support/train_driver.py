@@ -5,21 +5,9 @@ import sys
 from pathlib import Path
 
 import ray
-from toy_training import ToyModel, toy_config, toy_examples
-
-from ltm3d.training.config import Resources
-from ltm3d.training.launch import train
+from ray_runs import train_toy
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     ray.init(address="local", num_cpus=2, object_store_memory=100_000_000, include_dashboard=False)
-    train(
-        name="toy",
-        build_model=ToyModel,
-        build_examples=toy_examples(delay=float(sys.argv[2])),
-        build_validation=toy_examples(count=11),
-        config=toy_config(),
-        resources=Resources(),
-        run_dir=Path(sys.argv[1]),
-        run_key="toy",
-    )
+    train_toy(Path(sys.argv[1]), delay=float(sys.argv[2]))

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,18 +82,8 @@ def make_job(run_dir: Path, kind: str, broken: int | None, settings: dict[str, A
 
 def train_case(job: Job, place: Place) -> None:
     """Train to the end, or go on from the newest checkpoint."""
-
-    def store(name: str, step: int, engine: str, write: Callable[[Path], None]) -> None:
-        folder = files.checkpoint_folder(job.run_dir, job.name) / name
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder)
-        place.gather(None)
-        if place.rank == 0:
-            files.commit(folder, step=step, world_size=place.world_size, engine=engine)
-        place.gather(None)
-
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    run_worker(job, place, store)
+    run_worker(job, place)
 
 
 def main(rank: int, store: Path, folder: Path) -> None:

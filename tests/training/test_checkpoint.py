@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,8 +15,19 @@ def make_checkpoint(folder: Path, step: int, *, whole: bool = True, world_size: 
     path.mkdir(parents=True)
     (path / "state.pt").write_bytes(b"weights")
     if whole:
-        files.commit(path, step=step, world_size=world_size, engine="deepspeed")
+        files.commit(path, make_record(path, step, world_size=world_size))
     return path
+
+
+def make_record(path: Path, step: int, *, world_size: int = 2, loss: float | None = None) -> files.Commit:
+    return files.Commit(
+        run="mine",
+        step=step,
+        world_size=world_size,
+        engine="deepspeed",
+        validation_loss=loss,
+        digests=files.digest_files(path, rank=0, world_size=1),
+    )
 
 
 def write_snapshot(folder: Path, *names: str) -> None:
@@ -92,11 +104,56 @@ def test_a_result_without_its_weights_does_not_count(tmp_path: Path) -> None:
     assert files.read_result(tmp_path) == {"steps": 5}
 
 
-def test_another_number_of_workers_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    make_checkpoint(tmp_path, 5, world_size=2)
+def test_another_engine_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, 5)
     checkpoint = files.committed(tmp_path)[0]
-    files.check_fits(checkpoint, world_size=2, engine="deepspeed")
-    with pytest.raises(ConfigError, match="num_workers=2"):
-        files.check_fits(checkpoint, world_size=4, engine="deepspeed")
-    with pytest.raises(ConfigError, match="with torch"):
-        files.check_fits(checkpoint, world_size=2, engine="torch")
+    files.check_fits(checkpoint, engine="deepspeed")
+    with pytest.raises(ConfigError, match="machine with deepspeed, or delete"):
+        files.check_fits(checkpoint, engine="torch")
+
+
+def test_the_best_checkpoint_stays_beside_the_newest(tmp_path: Path) -> None:
+    for step, loss in ((5, 0.5), (10, 0.2), (15, 0.3), (20, 0.2), (25, None), (30, 0.4), (35, None)):
+        path = make_checkpoint(tmp_path, step, whole=False)
+        files.commit(path, make_record(path, step, loss=loss))
+    files.sweep(tmp_path, keep=2)
+    assert [each.step for each in files.committed(tmp_path)] == [20, 30, 35], "of equals the newest"
+    best = files.best_of(files.committed(tmp_path))
+    assert best is not None and best.step == 20
+    assert files.best_of([]) is None
+
+
+def damage_of(folder: Path, *, run: str = "mine") -> str | None:
+    return files.find_damage(files.committed(folder)[0], run=run, rank=0, world_size=1)
+
+
+def test_only_a_checkpoint_as_this_run_wrote_it_is_read(tmp_path: Path) -> None:
+    path = make_checkpoint(tmp_path, 5)
+    assert damage_of(tmp_path) is None
+    assert damage_of(tmp_path, run="another") == "another run wrote it"
+    (path / "state.pt").write_bytes(b"Weights")
+    assert damage_of(tmp_path) == "state.pt changed after it was written"
+    (path / "state.pt").write_bytes(b"weights")
+    assert damage_of(tmp_path) is None
+    (path / "average-00007.safetensors").write_bytes(b"planted")
+    assert damage_of(tmp_path) == "files are missing, or were added"
+    (path / "average-00007.safetensors").unlink()
+    (path / "state.pt").unlink()
+    assert damage_of(tmp_path) == "files are missing, or were added"
+
+
+def test_each_file_is_hashed_by_one_worker(tmp_path: Path) -> None:
+    names = ["zero-00000.safetensors", "zero-00001.safetensors", "average-00001.safetensors", "zero-00002.safetensors"]
+    for name in [*names, "shared.pt"]:
+        (tmp_path / name).write_bytes(name.encode())
+    shares = [files.digest_files(tmp_path, rank=rank, world_size=2) for rank in range(2)]
+    assert sorted(shares[0]) == ["shared.pt", "zero-00000.safetensors", "zero-00002.safetensors"]
+    assert sorted(shares[1]) == ["average-00001.safetensors", "zero-00001.safetensors"]
+    assert shares[0]["shared.pt"] == [9, hashlib.sha256(b"shared.pt").hexdigest()]
+
+
+def test_a_withdrawn_checkpoint_counts_no_longer(tmp_path: Path) -> None:
+    path = make_checkpoint(tmp_path, 5)
+    files.withdraw(files.committed(tmp_path)[0])
+    assert files.committed(tmp_path) == []
+    assert (path / "state.pt").is_file()

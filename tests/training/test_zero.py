@@ -85,7 +85,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kind, broken = "generator" if name == "generator" else "toy", BROKEN if name == "broken" else None
         job = make_job(folder / name, kind, broken, {"zero_stage": None, **settings})
         job.run_dir.mkdir()
-        run_worker(job, Place(), lambda *arguments: None)
+        run_worker(job, Place())
     return folder
 
 

@@ -1,0 +1,114 @@
+"""What all workers do together about checkpoints: write one, find the newest sound one, ask the disk for room."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import nn
+
+from ltm3d.errors import StorageError
+from ltm3d.nn.weights import WEIGHTS_FILE
+from ltm3d.training import checkpoint as files
+from ltm3d.training.config import TrainingConfig
+from ltm3d.training.loop import Place
+
+logger = logging.getLogger(__name__)
+
+# What a full disk raises: torch and safetensors have names of their own for it.
+WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
+
+
+def save_checkpoint(
+    folder: Path,
+    write: Callable[[Path], None],
+    *,
+    place: Place,
+    run: str,
+    step: int,
+    engine: str,
+    validation_loss: float | None,
+    keep: int,
+) -> bool:
+    """Write a checkpoint, commit it and remove older ones; where that fails on one worker, none of it stays.
+
+    Args:
+        folder: a new one, on storage that all workers share.
+        write: fills it with this worker's files; must not wait for other workers.
+        keep: how many of the newest stay; the one of the lowest validation loss stays, too.
+
+    Returns:
+        Whether the checkpoint counts; the training can go on in both cases.
+    """
+    problem, digests = "", {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder)
+        digests = files.digest_files(folder, rank=place.rank, world_size=place.world_size)
+    except WRITE_ERRORS as error:
+        problem = f"worker {place.rank}: {error}"
+    parts = place.gather((problem, digests))
+    problem = "; ".join(part[0] for part in parts if part[0])
+    if place.rank == 0 and not problem:
+        record = files.Commit(
+            run=run,
+            step=step,
+            world_size=place.world_size,
+            engine=engine,
+            validation_loss=validation_loss,
+            digests={name: digest for _, part in parts for name, digest in part.items()},
+        )
+        try:
+            files.commit(folder, record)
+            files.sweep(folder.parent, keep=keep)
+        except OSError as error:
+            problem = f"worker 0: {error}"
+    problem = place.gather(problem)[0]
+    if problem and place.rank == 0:
+        logger.error("the state after step %d could not be kept, training goes on without: %s", step, problem)
+        shutil.rmtree(folder, ignore_errors=True)
+    return not problem
+
+
+def find_sound(folder: Path, *, place: Place, run: str) -> files.Checkpoint | None:
+    """Return the newest checkpoint that is as it was written, the same on all workers; damaged ones are withdrawn."""
+    for found in place.gather(list(reversed(files.committed(folder))))[0]:
+        damages = place.gather(files.find_damage(found, run=run, rank=place.rank, world_size=place.world_size))
+        damage = next((each for each in damages if each is not None), None)
+        if damage is None:
+            return found
+        if place.rank == 0:
+            logger.warning("%s does not count, going back to the one before: %s", found.folder, damage)
+            files.withdraw(found)
+    return None
+
+
+def checkpoint_bytes(model: nn.Module, config: TrainingConfig) -> int:
+    """Return the size of a checkpoint: weights and buffers, AdamW's two moments, the moving average."""
+    trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
+    return _state_bytes(model) + 4 * trained * (3 if config.ema_decay else 2)
+
+
+def check_disk(model: nn.Module, config: TrainingConfig, run_dir: Path) -> None:
+    """Raise StorageError if the disk of a run's folder cannot hold what the run will write.
+
+    At most there are the kept checkpoints, the best one and the one being written, and files of weights: what is used,
+    what was averaged, the best, and one being written.
+    """
+    each = checkpoint_bytes(model, config)
+    num_weights = 2 + (config.ema_decay > 0) + (config.export == "best")
+    need = (config.keep_checkpoints + 2) * each + num_weights * _state_bytes(model)
+    weights = (WEIGHTS_FILE, files.UNAVERAGED_FILE, files.BEST_FILE)
+    there = [*(run_dir / files.CHECKPOINTS).rglob("*"), *(run_dir / name for name in weights)]
+    free = shutil.disk_usage(run_dir).free + sum(path.stat().st_size for path in there if path.is_file())
+    if need > free:
+        raise StorageError(
+            f"{run_dir} has {free / 1e9:.2f} GB for this run, which needs {need / 1e9:.2f} GB: "
+            f"{config.keep_checkpoints + 2} checkpoints of {each / 1e9:.2f} GB and the weights; free the rest, "
+            f"move the folder to a larger disk, or lower keep_checkpoints ({config.keep_checkpoints})"
+        )
+
+
+def _state_bytes(model: nn.Module) -> int:
+    return sum(value.numel() * value.element_size() for value in model.state_dict().values())
