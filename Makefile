@@ -19,9 +19,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# All of them, or those that are asked for: make demo REPRESENTATIONS="sdf mesh"
+REPRESENTATIONS ?=
 demo: setup
-	dvc repro
-	@ltm3d promote; promoted=$$?; ltm3d results; exit $$promoted
+	dvc repro $(foreach each,$(REPRESENTATIONS),evaluate_tokenizer@$(each) register@$(each))
+	@promoted=0; for each in $(or $(REPRESENTATIONS),sdf point_cloud mesh gaussians); do \
+		ltm3d promote --representation $$each || promoted=1; done; ltm3d results; exit $$promoted
 
 test: setup
 	pytest

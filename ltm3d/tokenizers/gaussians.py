@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ltm3d.errors import AssetError, ConfigError
+from ltm3d.nn.nearest import match_nearest
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import FeedForward
@@ -195,12 +196,10 @@ def match_loss(
     made: Float[Tensor, "B G 14"], true: Float[Tensor, "B N 14"]
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """Compare each Gaussian with the other set's nearest, both ways: place, scales, thin axis, opacity, colour."""
-    distance = torch.cdist(made[..., MEANS], true[..., MEANS])
     chamfer, attributes = made.new_zeros(()), made.new_zeros(())
-    for one, other, axis in ((made, true, 2), (true, made, 1)):
-        nearest, index = distance.min(dim=axis)
-        matched = torch.gather(other, 1, index[..., None].expand(-1, -1, NUM_PARAMETERS))
-        chamfer = chamfer + nearest.mean()
+    for one, other in ((made, true), (true, made)):
+        distance, matched = match_nearest(one, other)
+        chamfer = chamfer + distance.mean()
         attributes = attributes + 0.1 * (one[..., LOG_SCALES] - matched[..., LOG_SCALES]).abs().mean()
         cosine = (thin_axis(one[..., QUATS]) * thin_axis(matched[..., QUATS])).sum(dim=-1)
         attributes = attributes + 0.1 * (1 - cosine.abs()).mean()

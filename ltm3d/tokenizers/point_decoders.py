@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.nn.embeddings import PointEmbedding, TimeEmbedding
+from ltm3d.nn.nearest import match_nearest
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import CrossBlock, FeedForward
 
@@ -118,13 +119,11 @@ class FixedPoints(nn.Module):
         """Chamfer distance of the positions, and the error of normal and colour at the nearest point, both ways."""
         del random
         made = self(states, anchors)
-        distance = torch.cdist(made[..., :3], rows[..., :3])
         chamfer, attributes = made.new_zeros(()), made.new_zeros(())
-        for one, other, axis in ((made, rows, 2), (rows, made, 1)):
-            nearest, index = distance.min(dim=axis)
-            matched = torch.gather(other[..., 3:], 1, index[..., None].expand(-1, -1, POINT_WIDTH - 3))
-            chamfer = chamfer + nearest.mean()
-            attributes = attributes + (one[..., 3:] - matched).abs().mean()
+        for one, other in ((made, rows), (rows, made)):
+            distance, matched = match_nearest(one, other)
+            chamfer = chamfer + distance.mean()
+            attributes = attributes + (one[..., 3:] - matched[..., 3:]).abs().mean()
         return chamfer + 0.1 * attributes, {"chamfer_l1": chamfer, "attributes_l1": attributes}
 
     def sample(
