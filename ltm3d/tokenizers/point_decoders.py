@@ -18,7 +18,7 @@ from ltm3d.nn.transformer import CrossBlock, FeedForward
 # B batch, P points, L tokens, H width
 
 POINT_WIDTH = 9
-POSITION_SCALE = 2.0  # brings positions to about unit variance, as normals and colours are
+POSITION_SCALE = 4.0  # beyond unit variance: where a point lies counts most (docs/results.md)
 POINTS_A_BATCH = 8192
 
 

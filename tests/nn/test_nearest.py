@@ -17,7 +17,9 @@ def test_distances_and_their_gradients_are_those_of_the_smallest_of_the_table() 
     torch.testing.assert_close(distance, smallest)
     assert matched.shape == (2, 30, 5)
     for made, expected in zip(
-        torch.autograd.grad(distance.sum(), (one, other)), torch.autograd.grad(smallest.sum(), (one, other)), strict=True
+        torch.autograd.grad(distance.sum(), (one, other)),
+        torch.autograd.grad(smallest.sum(), (one, other)),
+        strict=True,
     ):
         torch.testing.assert_close(made, expected)
 
