@@ -58,7 +58,7 @@ def test_every_test_file_is_named_like_its_module() -> None:
     strays = []
     for path in (REPOSITORY / "tests").rglob("test_*.py"):
         folder = path.parent.relative_to(REPOSITORY / "tests")
-        if folder.parts[:1] and folder.parts[0] in OWN_TESTS or name_of(path) in OF_A_WHOLE_PACKAGE:
+        if (folder.parts[:1] and folder.parts[0] in OWN_TESTS) or name_of(path) in OF_A_WHOLE_PACKAGE:
             continue
         stem = path.stem.removeprefix("test_")
         places = [

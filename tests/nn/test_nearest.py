@@ -16,11 +16,8 @@ def test_distances_and_their_gradients_are_those_of_the_smallest_of_the_table() 
     smallest = torch.cdist(one[..., :3], other[..., :3]).min(dim=-1).values
     torch.testing.assert_close(distance, smallest)
     assert matched.shape == (2, 30, 5)
-    for made, expected in zip(
-        torch.autograd.grad(distance.sum(), (one, other)),
-        torch.autograd.grad(smallest.sum(), (one, other)),
-        strict=True,
-    ):
+    gradients = (torch.autograd.grad(value.sum(), (one, other)) for value in (distance, smallest))
+    for made, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(made, expected)
 
 
