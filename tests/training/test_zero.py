@@ -1,14 +1,12 @@
 """Every stage of ZeRO, with and without offload, on two real processes against plain torch in one."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from ranks import run_two_ranks
 from safetensors.torch import load_file
 from toy_training import computed
 from training_ranks import make_job
@@ -53,21 +51,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
     pytest.importorskip("deepspeed")
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "cases.json").write_text(json.dumps(CASES))
-    support = repository / "tests" / "support"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(repository), str(support)])}
-    command = [sys.executable, "-W", "ignore", str(support / "training_ranks.py")]
-    ranks = [
-        subprocess.Popen(
-            [*command, str(rank), str(folder / "store"), str(folder)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    outputs = [rank.communicate(timeout=500)[0] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(output[-3000:] for output in outputs)
+    run_two_ranks(repository, "training_ranks.py", folder / "store", folder)
     return folder
 
 
