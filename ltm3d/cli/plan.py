@@ -111,25 +111,14 @@ def plan(
     if train is not None:
         from ltm3d.cli.plan_training import Setting, make_plan, show
 
+        # fmt: off
         setting = Setting(
-            num_assets=assets,
-            num_tokens=tokens,
-            token_dim=channels,
-            num_condition_tokens=condition_tokens,
-            condition_width=condition_width,
-            epochs=epochs,
-            global_batch=batch,
-            micro_batch=micro_batch,
-            nodes=nodes,
-            gpus_per_node=gpus_per_node,
-            gpu_memory_gb=gpu_memory_gb,
-            peak_tflops=peak_tflops,
-            utilisation=mfu,
-            rate=rate,
-            network_gb_per_s=network_gb_per_s,
-            keep_checkpoints=2,
-            price_per_node_hour=price_per_node_hour,
+            num_assets=assets, num_tokens=tokens, token_dim=channels, num_condition_tokens=condition_tokens,
+            condition_width=condition_width, epochs=epochs, global_batch=batch, micro_batch=micro_batch, nodes=nodes,
+            gpus_per_node=gpus_per_node, gpu_memory_gb=gpu_memory_gb, peak_tflops=peak_tflops, utilisation=mfu,
+            rate=rate, network_gb_per_s=network_gb_per_s, keep_checkpoints=2, price_per_node_hour=price_per_node_hour,
         )
+        # fmt: on
         show(make_plan(train, setting, conf), as_json)
         return
     measured = read_rates(data) if rates is None else load_rates(rates)
