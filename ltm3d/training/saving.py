@@ -45,9 +45,14 @@ def save_checkpoint(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write(folder)
-        digests = files.digest_files(folder, rank=place.rank, world_size=place.world_size)
     except WRITE_ERRORS as error:
         problem = f"worker {place.rank}: {error}"
+    # Until all have written, the folder may hold a file under a passing name, as safetensors writes it.
+    if not any(place.gather(problem)):
+        try:
+            digests = files.digest_files(folder, rank=place.rank, world_size=place.world_size)
+        except WRITE_ERRORS as error:
+            problem = f"worker {place.rank}: {error}"
     parts = place.gather((problem, digests))
     problem = "; ".join(part[0] for part in parts if part[0])
     if place.rank == 0 and not problem:

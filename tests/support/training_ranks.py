@@ -96,7 +96,6 @@ def main(rank: int, store: Path, folder: Path) -> None:
     for name, case in json.loads((folder / "cases.json").read_text()).items():
         job = make_job(folder / name, case["kind"], case["broken"], case["settings"])
         train_case(job, place)
-        place.gather(None)  # both are done with the folder
         if rank == 0:
             for checkpoint in files.committed(files.checkpoint_folder(job.run_dir, job.name))[1:]:
                 (checkpoint.folder / files.COMMIT_FILE).unlink()

@@ -1,5 +1,6 @@
-"""One process; the same with two workers is in test_survival.py."""
+"""Mostly one process; the same with two workers is in test_survival.py."""
 
+import json
 import resource
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ranks import run_two_ranks
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from toy_training import ToyModel, computed, toy_config, toy_examples
@@ -120,6 +122,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_nothing_and_the_others_stay(
     assert [path.name for path in tmp_path.iterdir()] == [files.checkpoint_name(5, 1, "abcd")]
     assert keep(tmp_path, 15, b"weights") and keep(tmp_path, 20, b"weights")
     assert [each.step for each in files.committed(tmp_path)] == [15, 20]
+
+
+def test_a_file_that_another_worker_is_still_writing_is_no_part_of_a_checkpoint(
+    tmp_path: Path, repository: Path
+) -> None:
+    run_two_ranks(repository, "slow_writer.py", tmp_path / "store", tmp_path)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found == {"is_kept": True, "names": ["zero-00000.safetensors", "zero-00001.safetensors"]}
 
 
 def test_the_newest_sound_checkpoint_of_this_run_is_found(tmp_path: Path) -> None:
