@@ -6,7 +6,7 @@ import pytest
 
 from ltm3d.errors import DataError
 from ltm3d.tracking.spool import Spool
-from ltm3d.training.checkpoint import checkpoint_folder, checkpoint_name, commit
+from ltm3d.training.checkpoint import Commit, checkpoint_folder, checkpoint_name, commit
 from ltm3d.training.leftovers import find_run_leftovers, remove_leftover, stage_labels, total_size
 
 STAGES = {
@@ -35,7 +35,8 @@ def make_checkpoints(folder: Path) -> Path:
         path.mkdir(parents=True)
         (path / "state").write_bytes(b"123")
         if step < 3:
-            commit(path, step=step, world_size=2, engine="torch")
+            digests = {"state": [3, "its sha256"]}
+            commit(path, Commit(run="r", step=step, world_size=2, engine="torch", validation_loss=None, digests=digests))
     return place
 
 
