@@ -22,6 +22,11 @@ def later(default: T) -> T:
     return dataclasses.field(default=default, metadata={LATER: True})
 
 
+def is_left_out(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    """Say whether a setting that came later stands at its default, and so has no part in a key."""
+    return bool(field.metadata.get(LATER)) and bool(value == field.default)
+
+
 def convert(value: Any, kind: Any, path: str) -> Any:
     """Turn plain data into the annotated type.
 

@@ -179,8 +179,8 @@ def show(plan: dict[str, Any], as_json: bool) -> None:
         f"{plan['hours']:.2f} hours on {num_gpus} GPUs, {plan['gpu_hours']:.1f} GPU hours, cost {plan['cost']:.2f}"
     )
     typer.echo(
-        f"a checkpoint {disk['checkpoint'] / GIGABYTE:.2f} GB; disk of the run {disk['kept'] / GIGABYTE:.1f} GB of "
-        f"checkpoints and {disk['weights'] / GIGABYTE:.1f} GB of weights\n"
+        f"a checkpoint {disk['checkpoint'] / GIGABYTE:.2f} GB; disk of the run "
+        f"{disk['checkpoints'] / GIGABYTE:.1f} GB of checkpoints and {disk['weights'] / GIGABYTE:.1f} GB of weights\n"
     )
     typer.echo(
         f"{'ZeRO':<6}{'offload':<12}{'states':>10}{'in all':>10}{'host':>10}{'fits':>6}{'sent a step':>14}{'of it':>9}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import ConfigError
-from ltm3d.settings import LATER
+from ltm3d.settings import is_left_out
 
 SHARD_FILE = "shard.json"
 SHARD_NAME = re.compile(r"shard-\d{5,}")
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
     if type(value) in PLAIN:  # nearly all are, and the questions below are slow
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [field for field in dataclasses.fields(value) if not _is_left_out(field, getattr(value, field.name))]
+        fields = [field for field in dataclasses.fields(value) if not is_left_out(field, getattr(value, field.name))]
         return {field.name: _plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
@@ -73,8 +73,3 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | bool):
         return value
     raise TypeError(f"{type(value).__name__} has no canonical form; give plain values, dataclasses or paths")
-
-
-def _is_left_out(field: dataclasses.Field[Any], value: Any) -> bool:
-    """Say whether a setting that came later (`settings.later`) stands at its default."""
-    return bool(field.metadata.get(LATER)) and bool(value == field.default)

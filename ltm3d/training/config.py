@@ -3,23 +3,27 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 
 from ltm3d.errors import ConfigError
+from ltm3d.settings import is_left_out, later
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LR_SCHEDULES = ("constant", "cosine")
 ZERO_STAGES = (0, 1, 2, 3)
-OFFLOADS = ("none", "optimizer", "parameters")
+STAGES_OF_OFFLOAD: Mapping[str, tuple[int | None, ...]] = {
+    "none": (None, *ZERO_STAGES),
+    "optimizer": (1, 2, 3),
+    "parameters": (3,),
+}
 EXPORTS = ("last", "best")
 
 # They say how a run is watched and fed, not what it computes: a change keeps the run.
 _NOT_IDENTITY = ("checkpoint_every", "keep_checkpoints", "log_every", "max_skipped_steps", "prefetch", "warm_start")
-# Settings that came later: left at their defaults they are no part of the identity, so that runs of before keep theirs.
-_LATER = ("offload", "activation_checkpointing", "compile", "export")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +65,16 @@ class TrainingConfig:
     grad_clip: float = 3.0
     precision: str = "auto"
     zero_stage: int | None = 1
-    offload: str = "none"
-    activation_checkpointing: bool = False
-    compile: bool = False
+    offload: str = later("none")
+    activation_checkpointing: bool = later(False)
+    compile: bool = later(False)
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     log_every: int = 20
     validate_every: int = 500
     ema_decay: float = 0.0
     max_skipped_steps: int = 0
-    export: str = "last"
+    export: str = later("last")
     prefetch: int = 2
     warm_start: str | None = None
     seed: int = 0
@@ -104,7 +108,7 @@ class TrainingConfig:
         for name, choices in (
             ("lr_schedule", LR_SCHEDULES),
             ("precision", PRECISIONS),
-            ("offload", OFFLOADS),
+            ("offload", tuple(STAGES_OF_OFFLOAD)),
             ("export", EXPORTS),
         ):
             _check(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
@@ -114,13 +118,7 @@ class TrainingConfig:
             self.zero_stage,
             "0, 1, 2, 3, or null for plain torch",
         )
-        stages = {"none": (None, *ZERO_STAGES), "optimizer": (1, 2, 3), "parameters": (3,)}[self.offload]
-        _check(
-            self.zero_stage in stages,
-            "zero_stage",
-            self.zero_stage,
-            f"one of {', '.join(map(str, stages))} with offload {self.offload}",
-        )
+        check_offload(self.zero_stage, self.offload)
         _check(not (self.compile and self.zero_stage == 3), "compile", self.compile, "false with zero_stage 3")
 
 
@@ -145,6 +143,13 @@ class Resources:
         _check(self.cpus_per_worker >= 1, "cpus_per_worker", self.cpus_per_worker, "at least 1")
         _check(self.max_failures >= 0, "max_failures", self.max_failures, "0 or more")
         _check(self.peak_tflops is None or self.peak_tflops > 0, "peak_tflops", self.peak_tflops, "above 0, or null")
+
+
+def check_offload(zero_stage: int | None, offload: str) -> None:
+    """Raise ConfigError unless what is to lie in the CPU's memory is divided over the workers at this stage."""
+    stages = STAGES_OF_OFFLOAD[offload]
+    limit = f"one of {', '.join(map(str, stages))} with offload {offload}"
+    _check(zero_stage in stages, "zero_stage", zero_stage, limit)
 
 
 def _check(holds: bool, name: str, value: object, limit: str) -> None:
@@ -206,10 +211,9 @@ def identity(config: TrainingConfig, run_key: str) -> str:
 
     Where the weights to start from lie is no part of it: `start_key`.
     """
-    defaults = {field.name: field.default for field in fields(config)}
     settings = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in _NOT_IDENTITY and not (name in _LATER and value == defaults[name])
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.name not in _NOT_IDENTITY and not is_left_out(field, getattr(config, field.name))
     }
     return hashlib.sha256(json.dumps([settings, run_key], sort_keys=True).encode()).hexdigest()

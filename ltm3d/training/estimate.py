@@ -17,7 +17,7 @@ and, from stage 2, one bucket of gradients on their way. What a worker sends in 
 import math
 from dataclasses import dataclass
 
-from ltm3d.errors import ConfigError
+from ltm3d.training.config import check_offload
 
 BYTES = 4  # of a parameter, a gradient, a moment
 BUCKET = 500_000_000  # DeepSpeed's reduce_bucket_size, numbers
@@ -59,7 +59,7 @@ def state_bytes(
     Raises:
         ConfigError: there is no such stage, or not with this offload.
     """
-    check_stage(zero_stage, offload)
+    check_offload(zero_stage, offload)
     whole, stage = BYTES * float(num_parameters), zero_stage or 0
     part = whole / world_size
     parameters = part if stage == 3 else whole
@@ -82,17 +82,10 @@ def state_bytes(
 
 def sent_bytes(num_parameters: int, *, world_size: int, zero_stage: int | None, num_micro_batches: int = 1) -> float:
     """Return what a worker sends in one step, bytes."""
-    check_stage(zero_stage, "none")
+    check_offload(zero_stage, "none")
     whole = BYTES * num_parameters * (world_size - 1) / world_size
     passes = {0: 2, 1: 2, 2: num_micro_batches + 1, 3: 3 * num_micro_batches}[zero_stage or 0]
     return passes * whole
-
-
-def check_stage(zero_stage: int | None, offload: str) -> None:
-    """Refuse what `TrainingConfig` refuses."""
-    stages = {"none": (None, 0, 1, 2, 3), "optimizer": (1, 2, 3), "parameters": (3,)}.get(offload, ())
-    if zero_stage not in stages:
-        raise ConfigError(f"zero_stage is {zero_stage} with offload {offload}; it must be one of {stages}")
 
 
 def steps_of(num_assets: int, *, epochs: float, global_batch_size: int) -> int:
@@ -105,22 +98,25 @@ class DiskBytes:
     """What a run writes.
 
     Attributes:
-        checkpoint: one: weights, two moments, the moving average.
-        kept: those that are kept, the best and one being written.
-        weights: exports in safetensors.
+        checkpoint: one: weights and buffers, AdamW's two moments, the moving average.
+        checkpoints: all at once: those that are kept, the best and one being written.
+        weights: files of weights: what is used, what was averaged, the best, and one being written.
     """
 
     checkpoint: float
-    kept: float
+    checkpoints: float
     weights: float
 
 
-def disk_bytes(num_parameters: int, *, keep: int, has_average: bool, has_best: bool = False) -> DiskBytes:
-    """Return what `check_disk` asks for before a run."""
+def disk_bytes(
+    num_parameters: int, *, num_buffer_bytes: int = 0, keep: int, has_average: bool, has_best: bool = False
+) -> DiskBytes:
+    """Return what a run writes, at most."""
     whole = BYTES * float(num_parameters)
-    checkpoint = whole * (4 if has_average else 3)
-    weights = whole * (2 + has_average + has_best)
-    return DiskBytes(checkpoint=checkpoint, kept=(keep + 2) * checkpoint, weights=weights)
+    state = whole + num_buffer_bytes
+    checkpoint = state + whole * (3 if has_average else 2)
+    weights = state * (2 + has_average + has_best)
+    return DiskBytes(checkpoint=checkpoint, checkpoints=(keep + 2) * checkpoint, weights=weights)
 
 
 def samples_per_second(flops_a_sample: float, *, peak_tflops: float, utilisation: float, recomputes: bool) -> float:

@@ -12,6 +12,7 @@ from ltm3d.errors import StorageError
 from ltm3d.nn.weights import WEIGHTS_FILE
 from ltm3d.training import checkpoint as files
 from ltm3d.training.config import TrainingConfig
+from ltm3d.training.estimate import BYTES, DiskBytes, disk_bytes
 from ltm3d.training.loop import Place
 
 logger = logging.getLogger(__name__)
@@ -89,31 +90,29 @@ def find_sound(folder: Path, *, place: Place, run: str) -> files.Checkpoint | No
     return None
 
 
-def checkpoint_bytes(model: nn.Module, config: TrainingConfig) -> int:
-    """Return the size of a checkpoint: weights and buffers, AdamW's two moments, the moving average."""
+def run_bytes(model: nn.Module, config: TrainingConfig) -> DiskBytes:
+    """Return what a model's run writes; frozen parameters count as buffers."""
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    return _state_bytes(model) + 4 * trained * (3 if config.ema_decay else 2)
+    state = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    return disk_bytes(
+        trained,
+        num_buffer_bytes=state - BYTES * trained,
+        keep=config.keep_checkpoints,
+        has_average=config.ema_decay > 0,
+        has_best=config.export == "best",
+    )
 
 
 def check_disk(model: nn.Module, config: TrainingConfig, run_dir: Path) -> None:
-    """Raise StorageError if the disk of a run's folder cannot hold what the run will write.
-
-    At most there are the kept checkpoints, the best one and the one being written, and files of weights: what is used,
-    what was averaged, the best, and one being written.
-    """
-    each = checkpoint_bytes(model, config)
-    num_weights = 2 + (config.ema_decay > 0) + (config.export == "best")
-    need = (config.keep_checkpoints + 2) * each + num_weights * _state_bytes(model)
+    """Raise StorageError if the disk of a run's folder cannot hold what the run will write."""
+    size = run_bytes(model, config)
+    need = size.checkpoints + size.weights
     weights = (WEIGHTS_FILE, files.UNAVERAGED_FILE, files.BEST_FILE)
     there = [*(run_dir / files.CHECKPOINTS).rglob("*"), *(run_dir / name for name in weights)]
     free = shutil.disk_usage(run_dir).free + sum(path.stat().st_size for path in there if path.is_file())
     if need > free:
         raise StorageError(
             f"{run_dir} has {free / 1e9:.2f} GB for this run, which needs {need / 1e9:.2f} GB: "
-            f"{config.keep_checkpoints + 2} checkpoints of {each / 1e9:.2f} GB and the weights; free the rest, "
-            f"move the folder to a larger disk, or lower keep_checkpoints ({config.keep_checkpoints})"
+            f"{config.keep_checkpoints + 2} checkpoints of {size.checkpoint / 1e9:.2f} GB and the weights; "
+            f"free the rest, move the folder to a larger disk, or lower keep_checkpoints ({config.keep_checkpoints})"
         )
-
-
-def _state_bytes(model: nn.Module) -> int:
-    return sum(value.numel() * value.element_size() for value in model.state_dict().values())

@@ -36,7 +36,9 @@ def make_checkpoints(folder: Path) -> Path:
         (path / "state").write_bytes(b"123")
         if step < 3:
             digests = {"state": [3, "its sha256"]}
-            commit(path, Commit(run="r", step=step, world_size=2, engine="torch", validation_loss=None, digests=digests))
+            commit(
+                path, Commit(run="r", step=step, world_size=2, engine="torch", validation_loss=None, digests=digests)
+            )
     return place
 
 

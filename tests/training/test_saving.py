@@ -21,7 +21,7 @@ from ltm3d.training import checkpoint as files
 from ltm3d.training.launch import TrainingResult, train_locally
 from ltm3d.training.loop import Place
 from ltm3d.training.progress import read_metrics
-from ltm3d.training.saving import check_disk, checkpoint_bytes, find_sound, save_checkpoint
+from ltm3d.training.saving import check_disk, find_sound, run_bytes, save_checkpoint
 
 
 @contextmanager
@@ -154,8 +154,8 @@ class Huge(nn.Module):
 
 
 def test_a_disk_without_room_is_told_before_training(tmp_path: Path) -> None:
-    assert checkpoint_bytes(Huge(), toy_config()) == 3 * 10**12  # weights, two moments
-    assert checkpoint_bytes(Huge(), toy_config(ema_decay=0.9)) == 4 * 10**12
+    assert run_bytes(Huge(), toy_config()).checkpoint == 3 * 10**12  # weights, two moments
+    assert run_bytes(Huge(), toy_config(ema_decay=0.9)).checkpoint == 4 * 10**12
     free = rf"{shutil.disk_usage(tmp_path).free / 1e9:.0f}"[:-1]
     with pytest.raises(
         StorageError, match=rf"has {free}\d\.\d+ GB for this run, which needs 14000\.00 GB: 4 checkpoints of 3000\.00"
@@ -165,7 +165,7 @@ def test_a_disk_without_room_is_told_before_training(tmp_path: Path) -> None:
 
 
 def test_the_estimate_is_what_is_written(tmp_path: Path) -> None:
-    expected = checkpoint_bytes(ToyModel(256), toy_config())
+    expected = run_bytes(ToyModel(256), toy_config()).checkpoint
     train_toy(tmp_path, partial(ToyModel, 256))
     newest = files.committed(files.checkpoint_folder(tmp_path, "toy"))[-1]
     written = sum(path.stat().st_size for path in newest.folder.iterdir())
