@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ltm3d.cli.doctor_cluster import is_loopback
 from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.ray_nodes import ask_nodes, is_exposed
 from ltm3d.training.config import Resources
 from pipelines import ENVIRONMENT
 
@@ -69,12 +69,12 @@ def _cluster_joined(address: str, resources: Resources) -> Iterator[None]:
     except (RuntimeError, ConnectionError, ValueError, ray.exceptions.RayError) as error:
         raise joining_failed(address, error) from error
     try:
-        nodes = [node for node in ray.nodes() if node["Alive"]]
+        num_nodes = sum(node["Alive"] for node in ray.nodes())
         total = ray.cluster_resources()
         num_cpus, num_gpus = (int(total.get(kind, 0)) for kind in ("CPU", "GPU"))
-        logger.info("joined the Ray cluster %s: %d nodes, %d CPUs, %d GPUs", address, len(nodes), num_cpus, num_gpus)
-        if len(nodes) > 1:
-            check_nodes(nodes)
+        logger.info("joined the Ray cluster %s: %d nodes, %d CPUs, %d GPUs", address, num_nodes, num_cpus, num_gpus)
+        if num_nodes > 1:
+            check_nodes()
         warn_if_short(resources, num_cpus=num_cpus, num_gpus=num_gpus)
         warn_if_exposed(str(context.address_info.get("webui_url") or ""), has_token=is_token_auth_enabled())
         yield
@@ -109,25 +109,14 @@ def check_address(address: str) -> None:
         ) from error
 
 
-def check_nodes(nodes: Sequence[dict[str, Any]]) -> None:
-    """See that every node finds this process's folder under the same path: its workers import and read from there.
-
-    Args:
-        nodes: as `ray.nodes()` gives them.
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+def check_nodes() -> None:
+    """See that every node finds this process's folder under the same path: its workers import and read from there."""
 
     def is_there(folder: str) -> bool:  # travels by value: a node without the checkout could not import it
         return Path(folder, "pipelines").is_dir()
 
-    task = ray.remote(num_cpus=0)(is_there)
     here = str(Path.cwd())
-    answers = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(here)
-        for node in nodes
-    ]
-    blind = [node["NodeManagerAddress"] for node, sees in zip(nodes, ray.get(answers), strict=True) if not sees]
+    blind = [node["NodeManagerAddress"] for node, sees in ask_nodes(is_there, here) if not sees]
     if blind:
         raise ConfigError(
             f"{here} is not on node {', '.join(blind)}: submit from a checkout on storage that all nodes mount under "
@@ -186,13 +175,12 @@ def warn_if_short(resources: Resources, *, num_cpus: int, num_gpus: int) -> None
 
 def warn_if_exposed(dashboard: str, *, has_token: bool) -> None:
     """Say that whoever reaches a dashboard that is not on the loopback may run code, where no token is asked for."""
-    if has_token or not dashboard or is_loopback(dashboard.rpartition(":")[0].strip("[]")):
-        return
-    logger.warning(
-        "Ray's dashboard and job server listen on %s without a token: whoever reaches them runs code here; start "
-        "the head with deploy/start_head, or set RAY_AUTH_MODE=token on all nodes",
-        dashboard,
-    )
+    if is_exposed(dashboard, has_token=has_token):
+        logger.warning(
+            "Ray's dashboard and job server listen on %s without a token: whoever reaches them runs code here; start "
+            "the head with deploy/start_head, or set RAY_AUTH_MODE=token on all nodes",
+            dashboard,
+        )
 
 
 def map_over_ray(function: Callable[[Any], Any], work: Sequence[Any], /) -> list[Any]:

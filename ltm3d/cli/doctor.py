@@ -20,8 +20,9 @@ from typing import Annotated
 
 import typer
 
-from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements, is_loopback
+from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements
 from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
+from ltm3d.ray_nodes import is_exposed
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}
 # distribution → module
@@ -171,11 +172,11 @@ def check_cluster(address: str) -> Iterator[Finding]:
         return
     num_gpus = sum(node.num_gpus for node in report.nodes)
     yield Finding("Ray cluster", f"{address}: {len(report.nodes)} nodes answered, {num_gpus} GPUs")
-    exposed = not is_loopback(report.dashboard.rpartition(":")[0].strip("[]")) and not report.has_token
+    exposed = is_exposed(report.dashboard, has_token=report.has_token)
     yield Finding(
         "Ray dashboard",
         f"on {report.dashboard or 'no address'}, {'asks for a token' if report.has_token else 'open to all'}",
-        "start head and nodes with RAY_AUTH_MODE=token (deploy/start_head)" if report.dashboard and exposed else "",
+        "start head and nodes with RAY_AUTH_MODE=token (deploy/start_head)" if exposed else "",
     )
     for node in report.nodes:
         needs = [] if node.has_checkout else [f"mount {Path.cwd()} there, or submit with --working-dir ."]

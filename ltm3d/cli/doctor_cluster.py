@@ -1,6 +1,5 @@
 """What `ltm3d doctor` asks of a cluster: is it safe, are its nodes alike, do they see this folder, have they disk."""
 
-import ipaddress
 import json
 import os
 import platform
@@ -12,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+
+from ltm3d.ray_nodes import ask_nodes
 
 MUST_AGREE = ("ray", "torch", "deepspeed", "numpy", "safetensors")
 TIMEOUT = 180.0  # seconds for all nodes to answer
@@ -70,22 +71,12 @@ def main() -> None:
     import ray
     from ray import cloudpickle
     from ray._private.authentication.authentication_utils import is_token_auth_enabled
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     context = ray.init(address=os.environ["RAY_ADDRESS"], logging_level="ERROR", log_to_driver=False)
-    alive = [node for node in ray.nodes() if node["Alive"]]
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a node may lack the checkout
-    task = ray.remote(num_cpus=0)(describe_node)
-    asked = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            str(Path.cwd())
-        )
-        for node in alive
-    ]
-    answers = ray.get(asked, timeout=TIMEOUT)
     nodes = [
         Node(address=node["NodeManagerAddress"], num_gpus=int(node["Resources"].get("GPU", 0)), **answer)
-        for node, answer in zip(alive, answers, strict=True)
+        for node, answer in ask_nodes(describe_node, str(Path.cwd()), timeout=TIMEOUT)
     ]
     report = Report(
         nodes=nodes,
@@ -121,11 +112,3 @@ def disagreements(nodes: Sequence[Node]) -> dict[str, str]:
         if len(holders) > 1:
             found[name] = ", ".join(f"{version} on {' '.join(where)}" for version, where in holders.items())
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

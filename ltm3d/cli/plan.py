@@ -1,65 +1,13 @@
-"""`ltm3d plan`: hours, storage and cost of preparing many assets on a cluster, from the rates measured here."""
+"""`ltm3d plan`: what preparing many assets on a CPU cluster, or training on a GPU cluster, will take."""
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ltm3d.errors import ConfigError, DataError
-from ltm3d.shards.plan import MAX_SHARDS
-from ltm3d.shards.rates import Rates, read_rates
-
-ON_ALL_ASSETS = ("download", "clean_meshes")  # the others work on what clean_meshes keeps
-PREPARATION = (*ON_ALL_ASSETS, "render_views")
-SHARDS_PER_CORE = 4  # so that a core that ends early finds other work
-MAX_SHARD_HOURS = 0.5  # of one core: what a lost node costs
-GIGABYTE, MEGABYTE = 1e9, 1e6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Where it is to run, and what that costs.
-
-    Attributes:
-        utilisation: share of the cores' time that is spent on assets.
-        network_mb_per_s: at which the whole cluster downloads.
-        storage_price: of one GB for one month.
-    """
-
-    nodes: int
-    cores_per_node: int
-    utilisation: float
-    network_mb_per_s: float
-    price_per_node_hour: float
-    storage_price: float
-    months: float
-
-    @property
-    def num_cores(self) -> int:
-        """Cores of all nodes."""
-        return self.nodes * self.cores_per_node
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What one stage or target will take.
-
-    Attributes:
-        hours: of wall clock, on the whole cluster.
-        cost: of the nodes for these hours, and of the storage.
-    """
-
-    target: str
-    num_assets: int
-    cpu_seconds_per_asset: float
-    cpu_hours: float
-    hours: float
-    gigabytes: float
-    cost: float
+from ltm3d.cli import plan_data
+from ltm3d.errors import DataError
+from ltm3d.shards.rates import read_rates
 
 
 def plan(
@@ -109,26 +57,36 @@ def plan(
         ltm3d plan --assets 800000 --nodes 64 --target build_targets@sdf --price-per-node-hour 2.1 --json > plan.json
     """
     if train is not None:
-        from ltm3d.cli.plan_training import Setting, make_plan, show
+        from ltm3d.cli import plan_training  # with torch
 
-        # fmt: off
-        setting = Setting(
-            num_assets=assets, num_tokens=tokens, token_dim=channels, num_condition_tokens=condition_tokens,
-            condition_width=condition_width, epochs=epochs, global_batch=batch, micro_batch=micro_batch, nodes=nodes,
-            gpus_per_node=gpus_per_node, gpu_memory_gb=gpu_memory_gb, peak_tflops=peak_tflops, utilisation=mfu,
-            rate=rate, network_gb_per_s=network_gb_per_s, keep_checkpoints=2, price_per_node_hour=price_per_node_hour,
+        setting = plan_training.Setting(
+            num_assets=assets,
+            num_tokens=tokens,
+            token_dim=channels,
+            num_condition_tokens=condition_tokens,
+            condition_width=condition_width,
+            epochs=epochs,
+            global_batch=batch,
+            micro_batch=micro_batch,
+            nodes=nodes,
+            gpus_per_node=gpus_per_node,
+            gpu_memory_gb=gpu_memory_gb,
+            peak_tflops=peak_tflops,
+            utilisation=mfu,
+            rate=rate,
+            network_gb_per_s=network_gb_per_s,
+            keep_checkpoints=2,
+            price_per_node_hour=price_per_node_hour,
         )
-        # fmt: on
-        show(make_plan(train, setting, conf), as_json)
+        plan_training.show(plan_training.make_plan(train, setting, conf), as_json)
         return
-    measured = read_rates(data) if rates is None else load_rates(rates)
+    measured = read_rates(data) if rates is None else plan_data.load_rates(rates)
     if not measured:
         raise DataError(
             f"no rates were measured: {data / 'runs'} has no */rates.jsonl; run the data stages on some hundred assets "
             "of the kind that is planned (dvc repro; shards of before are not measured: remove them), or give --rates"
         )
-    chosen = choose_targets(measured, target)
-    cluster = Cluster(
+    cluster = plan_data.Cluster(
         nodes=nodes,
         cores_per_node=cores_per_node,
         utilisation=utilisation,
@@ -137,163 +95,7 @@ def plan(
         storage_price=storage_price,
         months=months,
     )
-    estimates = [
-        estimate(name, measured[name], num_assets=assets, reject_fraction=reject_fraction, cluster=cluster)
-        for name in chosen
-    ]
-    num_shards, why = recommend_shards(estimates, num_assets=assets, cluster=cluster, shard_mb=shard_mb)
-    lines = assumptions({name: measured[name] for name in chosen}, cluster, reject_fraction)
-    lines.append(f"download.num_shards = {num_shards}, about {assets / num_shards:.0f} assets a shard: {why}")
-    left_out = sorted(known_targets() - set(chosen)) if not target else []
-    if left_out:
-        lines.append(f"not measured and in no sum: {', '.join(left_out)}; run them (dvc repro), then plan again")
-    if as_json:
-        content = {
-            "assets": assets,
-            "reject_fraction": reject_fraction,
-            "cluster": asdict(cluster),
-            "targets": [asdict(row) for row in estimates],
-            "total": asdict(total(estimates)),
-            "num_shards": num_shards,
-            "assumptions": lines,
-            "rates": {name: asdict(measured[name]) for name in chosen},
-        }
-        typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
-        return
-    for line in table(estimates, num_shards):
-        typer.echo(line)
-    typer.echo("\nassumptions:")
-    for line in lines:
-        typer.echo(f"  - {line}")
-
-
-def load_rates(path: Path) -> dict[str, Rates]:
-    """Read the rates of a file that `ltm3d plan --json` wrote."""
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["rates"]
-        return {name: Rates(**{**row, "machines": tuple(row["machines"])}) for name, row in rows.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = (
-            f"--rates {path} cannot be read ({error}); make it with `ltm3d plan … --json` where rates were measured"
-        )
-        raise DataError(message) from error
-
-
-def choose_targets(measured: Mapping[str, Rates], wanted: Sequence[str] | None) -> list[str]:
-    """Put the measured stages in the order of the way of the data; by default those that prepare the data.
-
-    Raises:
-        ConfigError: a wanted one was not measured.
-    """
-    for name in wanted or ():
-        if name not in measured:
-            raise ConfigError(
-                f"--target {name} was not measured, only {', '.join(sorted(measured))}: run its stage on some hundred "
-                "assets (dvc repro), or leave it out"
-            )
-    names = wanted or [name for name in measured if name in PREPARATION or name.startswith("build_targets@")]
-    if not names:
-        raise ConfigError(f"no data stage was measured, only {', '.join(sorted(measured))}: run dvc repro")
-    return sorted(set(names), key=lambda name: (PREPARATION.index(name) if name in PREPARATION else 99, name))
-
-
-def known_targets() -> set[str]:
-    """The stages and targets that a whole plan has."""
-    from ltm3d.transforms.build_targets import TARGETS
-
-    return {*PREPARATION, *(f"build_targets@{name}" for name in TARGETS)}
-
-
-def estimate(name: str, rates: Rates, *, num_assets: int, reject_fraction: float, cluster: Cluster) -> Estimate:
-    """Scale a stage's rates; a download takes as long as the slower of cores and network."""
-    kept = num_assets * (1 - reject_fraction)
-    taken_on = num_assets if name in ON_ALL_ASSETS else kept
-    gigabytes = rates.bytes_per_kept_asset * (num_assets if name == "download" else kept) / GIGABYTE
-    cpu_hours = rates.cpu_seconds_per_asset * taken_on / 3600
-    hours = cpu_hours / (cluster.num_cores * cluster.utilisation)
-    if name == "download":
-        hours = max(hours, gigabytes * GIGABYTE / (cluster.network_mb_per_s * MEGABYTE) / 3600)
-    cost = hours * cluster.nodes * cluster.price_per_node_hour + gigabytes * cluster.storage_price * cluster.months
-    return Estimate(
-        target=name,
-        num_assets=round(taken_on),
-        cpu_seconds_per_asset=rates.cpu_seconds_per_asset,
-        cpu_hours=cpu_hours,
-        hours=hours,
-        gigabytes=gigabytes,
-        cost=cost,
+    made = plan_data.make_plan(
+        measured, target, num_assets=assets, reject_fraction=reject_fraction, cluster=cluster, shard_mb=shard_mb
     )
-
-
-def total(estimates: Sequence[Estimate]) -> Estimate:
-    """Add up the rows."""
-    return Estimate(
-        target="all",
-        num_assets=max(row.num_assets for row in estimates),
-        cpu_seconds_per_asset=sum(row.cpu_seconds_per_asset for row in estimates),
-        cpu_hours=sum(row.cpu_hours for row in estimates),
-        hours=sum(row.hours for row in estimates),
-        gigabytes=sum(row.gigabytes for row in estimates),
-        cost=sum(row.cost for row in estimates),
-    )
-
-
-def recommend_shards(
-    estimates: Sequence[Estimate], *, num_assets: int, cluster: Cluster, shard_mb: float
-) -> tuple[int, str]:
-    """Give the smallest number of shards that keeps them small, quickly made and well spread; say what decided."""
-    by_size = max(row.gigabytes for row in estimates) * GIGABYTE / (shard_mb * MEGABYTE)
-    by_time = max(row.cpu_hours for row in estimates) / MAX_SHARD_HOURS
-    by_cores = SHARDS_PER_CORE * cluster.num_cores
-    wanted, why = max(
-        (by_cores, f"{SHARDS_PER_CORE} shards a core"),
-        (by_size, f"no shard above {shard_mb:g} MB"),
-        (by_time, f"no shard above {60 * MAX_SHARD_HOURS:g} minutes of one core"),
-    )
-    limit, limit_why = min((MAX_SHARDS, "the largest number of shards"), (num_assets, "one asset a shard"))
-    return (math.ceil(wanted), why) if wanted <= limit else (limit, limit_why)
-
-
-def assumptions(measured: Mapping[str, Rates], cluster: Cluster, reject_fraction: float) -> list[str]:
-    """Say in plain lines what the figures rest on."""
-    machines = sorted({machine for rates in measured.values() for machine in rates.machines})
-    counts = ", ".join(f"{name} {rates.num_assets}" for name, rates in measured.items())
-    lines = [
-        f"rates were measured on {'; '.join(machines)}; a core of the cluster is as fast",
-        f"assets cost what the measured ones did ({counts}): measure on assets of the kind that is planned",
-        f"{cluster.nodes} nodes with {cluster.cores_per_node} cores, of whose time {cluster.utilisation:.0%} goes into "
-        "assets; stages run one after the other",
-        f"clean_meshes rejects {reject_fraction:.1%}; later stages work on the rest",
-        f"a node costs {cluster.price_per_node_hour:g} an hour, a GB {cluster.storage_price:g} a month, for "
-        f"{cluster.months:g} months; DVC's cache, where it copies, takes the storage once more",
-    ]
-    if "download" in measured:
-        size = measured["download"].bytes_per_kept_asset / MEGABYTE
-        lines.append(f"the cluster downloads {cluster.network_mb_per_s:g} MB/s; an asset's own files are {size:.3g} MB")
-    return lines
-
-
-def table(estimates: Sequence[Estimate], num_shards: int) -> list[str]:
-    """One line a target, and their sum."""
-    names = ("target", "assets", "CPU-s/asset", "CPU-hours", "hours", "GB", "shards", "MB/shard", "cost")
-    rows = [names, *(_cells(row, num_shards) for row in [*estimates, total(estimates)])]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
-        for first, *rest in rows
-    ]
-
-
-def _cells(row: Estimate, num_shards: int) -> tuple[Any, ...]:
-    is_sum = row.target == "all"
-    return (
-        row.target,
-        f"{row.num_assets:,}",
-        f"{row.cpu_seconds_per_asset:.3g}",
-        f"{row.cpu_hours:,.1f}",
-        f"{row.hours:,.2f}",
-        f"{row.gigabytes:,.1f}",
-        "" if is_sum else f"{num_shards:,}",
-        "" if is_sum else f"{row.gigabytes * GIGABYTE / num_shards / MEGABYTE:.3g}",
-        f"{row.cost:,.2f}",
-    )
+    plan_data.show(made, as_json)
