@@ -27,7 +27,10 @@ from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("ltm3d", "shape_checks.check")
 
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
 from collections import Counter  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
@@ -40,6 +43,26 @@ SHARED_DATA = Path(os.environ.get("LTM3D_TEST_DATA") or REPOSITORY / "../shared/
 def repository() -> Path:
     """The repository's root."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def small_ray(repository: Path) -> Iterator[None]:
+    """The one Ray of this process's tests: a driver has one at a time."""
+    ray = pytest.importorskip("ray")
+    folder = tempfile.mkdtemp(prefix="r", dir="/tmp")  # short: Ray's socket paths have a limit
+    ray.init(
+        address="local",
+        num_cpus=2,
+        object_store_memory=150_000_000,
+        include_dashboard=False,
+        logging_level="WARNING",
+        log_to_driver=False,
+        _temp_dir=folder,
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(repository), str(repository / "tests/support")])}},
+    )
+    yield
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -190,25 +191,36 @@ def _fit(job: Job, resources: Resources) -> None:
     is_local = len(ray.nodes()) == 1 and "RAY_ADDRESS" not in os.environ
     if is_local:  # no other machine that could be taken away: no watcher for that
         settings["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
-    for variable, value in settings.items():
-        os.environ.setdefault(variable, value)
-    trainer = (LocalTrainer if is_local else TorchTrainer)(
-        partial(_ray_worker, job),  # not in train_loop_config: Ray's controller would unpickle it, too
-        torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=resources.num_workers,
-            use_gpu=resources.use_gpu,
-            resources_per_worker={"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.use_gpu else {})},
-        ),
-        run_config=RunConfig(
-            name=job.name,
-            storage_path=str(job.run_dir / files.CHECKPOINTS),
-            failure_config=FailureConfig(max_failures=resources.max_failures),
-            worker_runtime_env={"env_vars": _worker_variables(resources)},
-            logging_config=LoggingConfig(log_level="WARNING"),
-        ),
-    )
-    trainer.fit()
+    with _environment_of(settings):
+        trainer = (LocalTrainer if is_local else TorchTrainer)(
+            partial(_ray_worker, job),  # not in train_loop_config: Ray's controller would unpickle it, too
+            torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=resources.num_workers,
+                use_gpu=resources.use_gpu,
+                resources_per_worker={"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.use_gpu else {})},
+            ),
+            run_config=RunConfig(
+                name=job.name,
+                storage_path=str(job.run_dir / files.CHECKPOINTS),
+                failure_config=FailureConfig(max_failures=resources.max_failures),
+                worker_runtime_env={"env_vars": _worker_variables(resources)},
+                logging_config=LoggingConfig(log_level="WARNING"),
+            ),
+        )
+        trainer.fit()
+
+
+@contextmanager
+def _environment_of(defaults: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that are not set, for a while: the next run of this process may be on another cluster."""
+    ours = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 def _worker_variables(resources: Resources) -> dict[str, str]:

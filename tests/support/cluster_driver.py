@@ -19,6 +19,7 @@ import ray
 from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
 from ray.core.generated import autoscaler_pb2
+from ray_runs import HOLD_FILE
 from toy_training import ToyModel, toy_config, toy_examples
 
 from ltm3d.training import checkpoint as files
@@ -26,7 +27,6 @@ from ltm3d.training.config import Resources
 from ltm3d.training.launch import train
 
 NOTICE_S = 8
-HOLD_FILE = "hold"
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 
 
@@ -42,6 +42,7 @@ class Trouble:
     def at(self, step: int, row: dict[str, float]) -> None:
         """Do what is due after a step."""
         if "drained" not in self.events and step >= 6:
+            (self.run_dir / HOLD_FILE).touch()
             deadline = int((time.time() + NOTICE_S) * 1000)
             reason = autoscaler_pb2.DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION
             accepted, why = GcsClient(address=self.cluster.address).drain_node(
@@ -50,7 +51,6 @@ class Trouble:
             assert accepted, why
             self.events["drained"] = step
             self.node = self.cluster.add_node(**NODE)
-            (self.run_dir / HOLD_FILE).touch()
         kept = [found.step for found in files.committed(files.checkpoint_folder(self.run_dir, "toy"))]
         if "kept" not in self.events and kept:
             self.events["kept"] = kept[-1]

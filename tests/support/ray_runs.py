@@ -18,6 +18,7 @@ from ltm3d.training.launch import TrainingResult, train
 from ltm3d.training.progress import OnMetrics, read_metrics
 
 SECONDS_AN_EXAMPLE = 0.03  # 40 steps of 4 examples a worker: 5 s, in which to kill
+HOLD_FILE = "hold"  # in the folder of a driver's run: while it is there, training is so slow that it does not end
 BATCH_SIZE = toy_config().global_batch_size
 
 
@@ -29,6 +30,7 @@ def train_toy(
     zero_stage: int | None = 1,
     num_workers: int = 2,
     reads: Path | None = None,
+    hold: Path | None = None,
 ) -> TrainingResult:
     """Train the toy with Ray, or go on with it; the model notes in the folder `reads` what it trained on."""
     if reads is not None:
@@ -36,7 +38,7 @@ def train_toy(
     return train(
         name="toy",
         build_model=partial(ToyModel, reads=reads),
-        build_examples=toy_examples(delay=delay),
+        build_examples=toy_examples(delay=delay, hold=hold),
         build_validation=toy_examples(count=11),
         config=toy_config(zero_stage=zero_stage),
         resources=Resources(num_workers=num_workers),

@@ -21,6 +21,7 @@ def test_two_workers_run_zero_1_with_one_thread_each(undisturbed: TrainingResult
     assert len({worker["pid"] for worker in workers} | {os.getpid()}) == 3
     assert {(worker["engine"], worker["zero_stage"]) for worker in workers} == {("deepspeed", 1)}
     assert {(worker["num_threads"], worker["precision"]) for worker in workers} == {(1, "fp32")}
+    assert not [name for name in os.environ if name.startswith("RAY_TRAIN_E")], "left for the next run of this process"
     assert undisturbed.resumed_from is None
     folder = files.checkpoint_folder(undisturbed.weights.parent, "toy")
     kept = files.committed(folder)

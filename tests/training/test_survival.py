@@ -12,6 +12,7 @@ import psutil
 import pytest
 from full_disk import FillingModel
 from ray_runs import (
+    HOLD_FILE,
     SECONDS_AN_EXAMPLE,
     assert_close_run,
     assert_same_run,
@@ -77,6 +78,7 @@ def test_a_stopped_and_a_killed_driver_do_not_change_the_result(
 
     driver = start_driver(tmp_path, repository)
     wait_for_step(driver, tmp_path, stopped_at + 4)
+    (tmp_path / HOLD_FILE).touch()
     workers = ray_workers(psutil.Process(driver.pid))
     assert len(workers) == 2
     others = [each for each in psutil.Process(driver.pid).children(recursive=True) if each not in workers]
@@ -91,6 +93,7 @@ def test_a_stopped_and_a_killed_driver_do_not_change_the_result(
     kept = newest(tmp_path).step
     assert stopped_at <= kept < 40
 
+    (tmp_path / HOLD_FILE).unlink()
     result = train_toy(tmp_path)
     assert result.resumed_from == kept
     assert_same_run(tmp_path, undisturbed, besides=rows_of_a_stop(stopped_at))
@@ -185,6 +188,7 @@ def test_a_node_that_is_taken_away_and_one_that_dies_do_not_change_the_result(
     driver = start_driver(tmp_path, repository, "cluster_driver.py")
     output, _ = driver.communicate(timeout=600)
     assert driver.returncode == 0, output[-4000:]
+    assert (tmp_path / "events.json").is_file(), output
     events = json.loads((tmp_path / "events.json").read_text())
     assert events["killed"] > events["kept"] >= events["drained"]
     result = files.read_result(tmp_path)

@@ -86,7 +86,7 @@ def _runs(pid: int) -> bool:
     return state != "Z"
 
 
-def test_the_child_of_a_ray_worker_does_not_import_ray(ray_local):
+def test_the_child_of_a_ray_worker_does_not_import_ray(small_ray):
     import ray
 
     facts = ray.get(ray.remote(jobs.facts_from_worker).remote())

@@ -41,7 +41,7 @@ def files_of(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def test_every_shard_is_one_ray_data_task_and_every_asset_has_a_line(ray_local, tmp_path, caplog):
+def test_every_shard_is_one_ray_data_task_and_every_asset_has_a_line(small_ray, tmp_path, caplog):
     jobs = jobs_of()
     with caplog.at_level(logging.INFO):
         ledger = run(jobs, shard_jobs.squares, tmp_path / "out")
@@ -57,13 +57,13 @@ def test_every_shard_is_one_ray_data_task_and_every_asset_has_a_line(ray_local, 
     assert shards.record(1) == {"number": 19}
 
 
-def test_bytes_do_not_depend_on_the_number_of_workers(ray_local, tmp_path):
+def test_bytes_do_not_depend_on_the_number_of_workers(small_ray, tmp_path):
     for num_workers in (1, 3):
         run(jobs_of(), shard_jobs.squares, tmp_path / str(num_workers), num_workers=num_workers)
     assert files_of(tmp_path / "1") == files_of(tmp_path / "3")
 
 
-def test_a_second_run_does_nothing_and_a_new_asset_does_one_shard(ray_local, tmp_path):
+def test_a_second_run_does_nothing_and_a_new_asset_does_one_shard(small_ray, tmp_path):
     out, notes = tmp_path / "out", tmp_path / "notes"
     notes.mkdir()
     transform = functools.partial(shard_jobs.note_and_square, notes)
@@ -78,7 +78,7 @@ def test_a_second_run_does_nothing_and_a_new_asset_does_one_shard(ray_local, tmp
     assert run(jobs_of(version=2), transform, out).num_tasks == 4
 
 
-def test_workers_note_what_shards_took_beside_the_stage_and_not_in_the_shard(ray_local, tmp_path):
+def test_workers_note_what_shards_took_beside_the_stage_and_not_in_the_shard(small_ray, tmp_path):
     (tmp_path / "runs" / "squares").mkdir(parents=True)
     run(jobs_of(), shard_jobs.spin_and_square, tmp_path / "squares")
     run(jobs_of(), shard_jobs.squares, tmp_path / "elsewhere" / "data" / "squares")
@@ -92,7 +92,7 @@ def test_workers_note_what_shards_took_beside_the_stage_and_not_in_the_shard(ray
     assert read_rates(tmp_path)["squares"].num_assets == 21
 
 
-def test_the_simulation_of_scale_runs_and_counts_every_asset(ray_local, tmp_path):
+def test_the_simulation_of_scale_runs_and_counts_every_asset(small_ray, tmp_path):
     scale = importlib.import_module("benchmarks.preprocess.scale")
     first, ledgers = scale.simulate(tmp_path, num_assets=300, num_shards=6, num_workers=2)
     assert [ledger.num_tasks for ledger in ledgers] == [6, 6]
@@ -104,7 +104,7 @@ def test_the_simulation_of_scale_runs_and_counts_every_asset(ray_local, tmp_path
     assert first.rows.keys() == resumed.rows.keys()
 
 
-def test_stale_shards_go_and_nothing_else(ray_local, tmp_path):
+def test_stale_shards_go_and_nothing_else(small_ray, tmp_path):
     out = tmp_path / "out"
     run(jobs_of(num_shards=8), shard_jobs.squares, out)
     (out / "shard-notes").mkdir()
@@ -119,14 +119,14 @@ def test_stale_shards_go_and_nothing_else(ray_local, tmp_path):
     }
 
 
-def test_too_many_rejects_fail_after_everything_is_written(ray_local, tmp_path):
+def test_too_many_rejects_fail_after_everything_is_written(small_ray, tmp_path):
     with pytest.raises(DataError, match=r"rejected 1 of 20 assets.*max_reject_fraction = 0.01"):
         run(jobs_of(), shard_jobs.squares, tmp_path, max_reject_fraction=0.01)
     assert len(list_shards(tmp_path)) == 4
     assert read_ledger(tmp_path).rejects["n-13"].detail == "13"
 
 
-def test_a_worker_killed_once_is_started_anew(ray_local, tmp_path):
+def test_a_worker_killed_once_is_started_anew(small_ray, tmp_path):
     notes = tmp_path / "notes"
     notes.mkdir()
     victim = jobs_of()[1].name
@@ -136,7 +136,7 @@ def test_a_worker_killed_once_is_started_anew(ray_local, tmp_path):
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "calm")
 
 
-def test_a_worker_killed_again_and_again_commits_nothing_and_a_rerun_does_the_rest(ray_local, tmp_path):
+def test_a_worker_killed_again_and_again_commits_nothing_and_a_rerun_does_the_rest(small_ray, tmp_path):
     notes, out = tmp_path / "notes", tmp_path / "out"
     notes.mkdir()
     victim = jobs_of()[0].name
@@ -149,7 +149,7 @@ def test_a_worker_killed_again_and_again_commits_nothing_and_a_rerun_does_the_re
     assert len(ledger) == 20
 
 
-def test_an_error_of_the_stage_is_told_in_one_line_and_a_bug_with_its_trace(ray_local, tmp_path):
+def test_an_error_of_the_stage_is_told_in_one_line_and_a_bug_with_its_trace(small_ray, tmp_path):
     with pytest.raises(DataError, match=r"squares, shard-\d+: the input is of another make"):
         run(jobs_of(), shard_jobs.raise_data_error, tmp_path)
     with pytest.raises(RuntimeError, match=r"(?s)raise_bug.*KeyError: 'a bug'"):
@@ -164,7 +164,7 @@ def test_no_job_is_an_error(tmp_path):
         plan_jobs({}, inputs=[Path("data/raw")], key_parts=())
 
 
-def test_a_model_is_loaded_once_an_actor(ray_local, tmp_path):
+def test_a_model_is_loaded_once_an_actor(small_ray, tmp_path):
     out, notes = tmp_path / "out", tmp_path / "notes"
     notes.mkdir()
     jobs = jobs_of(num_shards=8)
@@ -185,7 +185,7 @@ def test_a_model_is_loaded_once_an_actor(ray_local, tmp_path):
     assert all(int(shards.get("value", i)) == number(uid) + 100 for i, uid in enumerate(shards.uids))
 
 
-def test_a_model_that_cannot_be_loaded_is_told_in_one_line(ray_local, tmp_path):
+def test_a_model_that_cannot_be_loaded_is_told_in_one_line(small_ray, tmp_path):
     with pytest.raises(DataError, match="the model folder is empty"):
         map_shards_with_model(
             jobs_of(),
@@ -199,7 +199,7 @@ def test_a_model_that_cannot_be_loaded_is_told_in_one_line(ray_local, tmp_path):
         )
 
 
-def test_unsettled_rejects_are_tried_again(ray_local, tmp_path):
+def test_unsettled_rejects_are_tried_again(small_ray, tmp_path):
     from ltm3d.shards.write import Reject, write_shard
 
     job = jobs_of(["n-1", "n-2"], num_shards=1)[0]
