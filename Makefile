@@ -19,11 +19,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# All of them, or those that are asked for: make demo REPRESENTATIONS="sdf mesh"
+# All of params.yaml, or those that are asked for: make demo REPRESENTATIONS="sdf mesh"
 REPRESENTATIONS ?=
+export LISTED = import yaml; print(*yaml.safe_load(open("params.yaml"))["representations"])
 demo: setup
 	dvc repro $(foreach each,$(REPRESENTATIONS),evaluate_tokenizer@$(each) register@$(each))
-	@promoted=0; for each in $(or $(REPRESENTATIONS),sdf point_cloud mesh gaussians); do \
+	@promoted=0; for each in $(or $(REPRESENTATIONS),$$(python -c "$$LISTED")); do \
 		ltm3d promote --representation $$each || promoted=1; done; ltm3d results; exit $$promoted
 
 test: setup

@@ -13,18 +13,12 @@ from pathlib import Path
 
 import pytest
 from ray_head import BIN, REPOSITORY, Head, environment, free_port
+from toy_params import PARAMS
 
 pytestmark = pytest.mark.slow
 
 TOKEN = "ltm3d-test-token-" + "0" * 32
 MARKER = "marker-that-nothing-may-keep"
-PARAMS = """
-recipe: smoke
-seed: 5
-targets: [sdf]
-representations: [sdf]
-resources: {num_workers: 2, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
-"""
 STAGE = """
 import sys
 from pathlib import Path

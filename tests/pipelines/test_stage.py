@@ -11,18 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toy_params import PARAMS
 
 from ltm3d.errors import ConfigError, DataError, Ltm3dError
 from pipelines._params import Params
 from pipelines._stage import find_known_error, locked, read_resources, run, stage
 
-PARAMS = """
-recipe: smoke
-seed: 5
-targets: [sdf]
-representations: [sdf]
-resources: {num_workers: 2, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
-"""
 HEADER = """
 import sys, time
 from pathlib import Path
