@@ -1,5 +1,6 @@
 """Measure all that was made for one test asset; a plain function, so that workers can share the assets out."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -17,6 +18,8 @@ from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
+
+logger = logging.getLogger(__name__)
 
 # L tokens, D token channels, Q queries
 
@@ -141,8 +144,9 @@ def measure_asset(
 
 
 def decode_or_none(tokenizer: Tokenizer, tokens: torch.Tensor, config: DecodeConfig) -> Shape | None:
-    """Decode tokens; None where there is no shape in them."""
+    """Decode tokens; None where there is no shape in them, and the log says what is."""
     try:
         return tokenizer.decode_shape(tokens, config)
-    except AssetError:
+    except AssetError as error:
+        logger.warning("tokens without a shape: %s", error)
         return None

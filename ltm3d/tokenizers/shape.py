@@ -8,7 +8,7 @@ import numpy as np
 from ltm3d import schema
 from ltm3d.errors import ModelError
 from ltm3d.geometry.export import mesh_bytes
-from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.geometry.point_cloud import PointCloud
 from ltm3d.geometry.point_cloud import ply_bytes as cloud_bytes
 from ltm3d.geometry.sampling import sample_surface
@@ -82,7 +82,7 @@ def write_shape(shape: Shape, path: Path) -> None:
 
 
 def describe(shape: Shape) -> str:
-    """Say how much there is of a shape, e.g. `1,024 faces`."""
+    """Say how much there is of a shape, e.g. `1,024 faces, watertight`."""
     if isinstance(shape, Mesh):
-        return f"{len(shape.faces):,} faces"
+        return f"{len(shape.faces):,} faces, {'watertight' if is_watertight(shape) else 'open'}"
     return f"{len(shape):,} {'points' if isinstance(shape, PointCloud) else 'Gaussians'}"

@@ -44,6 +44,18 @@ def test_every_format_comes_back_through_our_own_reader(tmp_path, suffix: str) -
     assert np.allclose(load_mesh(tmp_path / f"box{suffix}").triangles, mesh.triangles, atol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_independent_reader_finds_a_closed_coloured_solid(tmp_path, suffix: str) -> None:
+    mesh = box((1.0, 0.5, 0.25), color=(200, 100, 50))
+    write_mesh(mesh, tmp_path / f"box{suffix}")
+    loaded = trimesh.load_scene(tmp_path / f"box{suffix}").to_mesh()
+    assert np.allclose(loaded.vertices[loaded.faces], mesh.triangles, atol=1e-6)
+    loaded.merge_vertices(merge_tex=True, merge_norm=True)
+    assert loaded.is_watertight and loaded.volume == pytest.approx(0.125, rel=1e-5)
+    if suffix != ".glb":  # trimesh does not see a GLB's colours beside a material; ours does, above
+        assert np.abs(loaded.visual.vertex_colors[:, :3].astype(int) - (200, 100, 50)).max() <= 1
+
+
 def test_same_mesh_same_bytes_and_unknown_suffix_is_named(tmp_path) -> None:
     assert mesh_to_glb(box(color=(1, 2, 3))) == mesh_to_glb(box(color=(1, 2, 3)))
     with pytest.raises(ValueError, match=r"\.blend"):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 from ltm3d.errors import DataError
 from ltm3d.splatting.ply import ply_bytes, read_ply, write_ply
@@ -33,6 +34,17 @@ def test_the_layout_is_that_of_3d_gaussian_splatting() -> None:
     assert not table[:, 3:6].any()
     assert np.allclose(table[:, 6:9] * 0.28209479177387814 + 0.5, some().colors, atol=1e-6)
     assert np.array_equal(table[:, 13:], some().quats)
+
+
+def test_an_independent_reader_finds_every_property(tmp_path: Path) -> None:
+    write_ply(some(), tmp_path / "a.ply")
+    raw = trimesh.load(tmp_path / "a.ply").metadata["_ply_raw"]["vertex"]["data"]
+    columns = {name: np.asarray(raw[name]).reshape(-1) for name in NAMES}
+    table = to_parameters(some())
+    assert np.array_equal(np.stack([columns[name] for name in "xyz"], axis=1), table[:, :3])
+    assert np.array_equal(np.stack([columns[f"scale_{i}"] for i in range(3)], axis=1), table[:, 3:6])
+    assert np.array_equal(np.stack([columns[f"rot_{i}"] for i in range(4)], axis=1), table[:, 6:10])
+    assert np.array_equal(columns["opacity"], table[:, 10])
 
 
 def test_colours_of_higher_degree_are_left_out(tmp_path: Path) -> None:

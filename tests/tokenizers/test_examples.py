@@ -1,9 +1,17 @@
+from functools import partial
+from pathlib import Path
+
 import numpy as np
+import pytest
 from shapes import sphere
 from tiny_targets import Targets
 
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
+from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
+from ltm3d.training.config import TrainingConfig
+from ltm3d.training.launch import train_locally
+from ltm3d.training.loop import TrainingDiverged
 
 SIZES = {"num_surface": 200, "num_volume": 200, "num_near": 100}
 
@@ -31,6 +39,23 @@ def test_a_stretched_sphere_is_an_ellipsoid_with_the_right_signs_and_normals() -
     normals = example["surface"][:, :3] / axes**2
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     assert np.einsum("nx,nx->n", normals, example["surface"][:, 3:]).min() > 0.97
+
+
+def test_a_broken_target_stops_training_and_is_named(tmp_path: Path) -> None:
+    assets = Targets(targets().assets * 4)
+    assets.assets[2] = {**assets.assets[2], "near": np.full_like(assets.assets[2]["near"], np.nan)}
+    config = TrainingConfig(num_steps=8, global_batch_size=2, learning_rate=1e-3, precision="fp32")
+    model = SdfTokenizerConfig(num_tokens=4, token_dim=4, width=32, encoder_depth=1, decoder_depth=1, num_heads=2)
+    with pytest.raises(TrainingDiverged, match=r"nan.*\bu2\b"):
+        train_locally(
+            name="sdf",
+            build_model=partial(SdfTokenizer, model),
+            build_examples=partial(SdfExamples, assets, SdfExampleConfig(**SIZES)),
+            build_validation=None,
+            config=config,
+            run_dir=tmp_path,
+            run_key="sdf",
+        )
 
 
 def test_examples_know_their_assets() -> None:
