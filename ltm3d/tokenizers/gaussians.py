@@ -69,10 +69,10 @@ class GaussiansTokenizerConfig(AnchoredConfig):
     picture_weight: float = 2.0
     ssim_weight: float = 0.2
     decoder: Literal["anchors", "voxels"] = later("anchors")
-    grid: int = later(24)
-    max_voxels: int = later(512)
-    gaussians_a_voxel: int = later(4)
-    occupancy_weight: float = later(0.5)
+    grid: int = later(12)
+    max_voxels: int = later(160)
+    gaussians_a_voxel: int = later(12)
+    occupancy_weight: float = later(1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -30,7 +30,7 @@ CONFIG = GaussiansTokenizerConfig(
     kl_weight=1e-5,
     gaussians_a_token=16,
 )
-VOXELS = replace(CONFIG, decoder="voxels", grid=10, max_voxels=128, gaussians_a_voxel=2)
+VOXELS = replace(CONFIG, decoder="voxels", grid=6, max_voxels=64, gaussians_a_voxel=4)
 EXAMPLES = GaussiansExampleConfig(num_gaussians=128, num_target=128, resolution=32, num_views=2)
 
 
@@ -73,7 +73,9 @@ def test_it_learns_two_balls_by_parameters_and_pictures(config: GaussiansTokeniz
         terms.append({name: value.item() for name, value in parts.items()})
     first, last = terms[0], terms[-1]
     assert last["picture_l1"] < 0.4 * first["picture_l1"]
-    assert last["chamfer_l1"] < (0.4 * first["chamfer_l1"] if config is CONFIG else 0.17)  # in voxels from the start
+    assert (
+        last["chamfer_l1"] < (0.4 if config is CONFIG else 0.8) * first["chamfer_l1"]
+    )  # voxels are near from the start
     model.eval().requires_grad_(False)
     inputs = model.inputs(ASSETS, 1, num_points=128)
     made = model.decode_shape(
