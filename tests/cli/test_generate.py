@@ -8,7 +8,7 @@ import pytest
 import trimesh
 from mlflow_database import new_database
 from PIL import Image
-from prompt_pictures import box, box_16_bits, file_bytes, huge, pixels, transparent_box
+from prompt_pictures import box, box_16_bits, huge, moving_box, transparent_box
 from shape_files import INRIA, ply_properties
 from small_registry import Registry
 from tiny_bundle import make_tiny_bundle
@@ -19,8 +19,6 @@ from ltm3d.cli.generate import check_registry, check_request, pick_device, progr
 from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator import shape_models
 from ltm3d.tracking.registry import resolve_model
-
-ANIMATION = file_bytes(Image.fromarray(pixels()), "GIF", frames=[Image.fromarray(pixels((30, 60, 200)))])
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +121,7 @@ def test_a_picture_that_is_none_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "content", [ANIMATION, box("JPEG", "CMYK"), box("TIFF", "CMYK"), box_16_bits(is_grey=False), box("GIF", "P")]
+    "content", [moving_box(), box("JPEG", "CMYK"), box("TIFF", "CMYK"), box_16_bits(is_grey=False), box("GIF", "P")]
 )
 def test_a_picture_of_any_kind_gives_a_shape(
     bundle: Path, tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
@@ -273,7 +271,7 @@ def test_every_representation_becomes_a_file_that_others_read(
         assert len(trimesh.load(glb, force="mesh").faces) == len(shape.faces) == NUM_FACES
         return
     if representation == "gaussians":
-        assert ply_properties(ply.read_bytes()) == INRIA and f"{len(shape.vertices)} Gaussians" in printed
+        assert ply_properties(ply) == INRIA and f"{len(shape.vertices)} Gaussians" in printed
     else:
         assert shape.colors.shape == (2048, 4) and "2,048 points" in printed
     monkeypatch.setattr(shape_models, "sample_tokens", None)  # it is refused before a shape is made

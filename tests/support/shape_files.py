@@ -1,6 +1,10 @@
 """Files of shapes as an independent reader sees them."""
 
+import base64
 import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import trimesh
 
@@ -11,7 +15,14 @@ INRIA = [
 ]
 
 
-def ply_properties(data: bytes) -> list[str]:
-    """Return the names of a vertex's properties, in the file's order."""
-    loaded = trimesh.load(io.BytesIO(data), file_type="ply")
+def shape_in(answer: Mapping[str, Any]) -> Any:
+    """Return the shape of a served answer."""
+    kind = "glb" if answer["glb"] else "ply"
+    data = io.BytesIO(base64.b64decode(answer[kind]))
+    return trimesh.load(data, file_type=kind, force="mesh" if answer["num_faces"] else None)
+
+
+def ply_properties(file: Path | Mapping[str, Any]) -> list[str]:
+    """Return the names of a vertex's properties in a PLY file, or in that of a served answer, in their order."""
+    loaded = trimesh.load(file) if isinstance(file, Path) else shape_in(file)
     return list(loaded.metadata["_ply_raw"]["vertex"]["properties"])
