@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import browser
@@ -23,12 +24,19 @@ from ltm3d.errors import Ltm3dError
 
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 COMMAND = [sys.executable, "-c", "from ltm3d.cli.app import main; main()"]
+STAGE = (slice(40, 660), slice(440, 1080))  # of the page's picture
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("demo"), free_port()
-    bundle = make_tiny_bundle(folder / "bundle")
+    with demo(tmp_path_factory.mktemp("demo"), repository, "sdf") as url:
+        yield url
+
+
+@contextmanager
+def demo(folder: Path, repository: Path, representation: str) -> Iterator[str]:
+    """Run the command; gives the page's address."""
+    bundle, port = make_tiny_bundle(folder / "bundle", representation), free_port()
     command = [*COMMAND, "demo", "--model", str(bundle), "--port", str(port), "--max-waiting", "2"]
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     url = f"http://127.0.0.1:{port}"
@@ -90,9 +98,39 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
     assert errors == [] and requests == {address + "/", address + "/stream"}
     shape = trimesh.load(tmp_path / "shape-3.glb", force="mesh")
     assert len(shape.faces) > 50
-    stage = (slice(40, 660), slice(440, 1080))
-    assert (first[stage].max(-1) < 200).sum() > 5000, "a shape is seen"
-    assert (first[stage] != second[stage]).any(-1).sum() > 500, "it has turned"
+    assert (first[STAGE].max(-1) < 200).sum() > 5000, "a shape is seen"
+    assert (first[STAGE] != second[STAGE]).any(-1).sum() > 500, "it has turned"
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize(
+    ("representation", "said"), [("point_cloud", "2,048 points, seed 3"), ("gaussians", "64 Gaussians, seed 3")]
+)
+def test_clouds_and_gaussians_turn_too_and_can_be_taken_away(
+    representation: str, said: str, tmp_path: Path, repository: Path
+) -> None:
+    (tmp_path / "demo").mkdir()
+    with demo(tmp_path / "demo", repository, representation) as address, browser.open_browser(1100, 700) as page:
+        page.open(address + "/")
+        page.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
+        page.evaluate("document.getElementById('text').value = 'a red chair'")
+        page.evaluate("document.getElementById('seed').value = '3'")
+        page.click("#generate")
+        page.wait("document.getElementById('status').textContent.includes('seed 3')")
+        assert page.evaluate("document.getElementById('status').textContent") == said
+        page.wait("Number(document.getElementById('canvas').dataset.frames) > 1")
+        first = page.picture()[STAGE].astype(int)
+        page.wait("Number(document.getElementById('canvas').dataset.frames) > 8")
+        second = page.picture()[STAGE].astype(int)
+        page.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        page.click("#download")
+        wait_for_file(tmp_path / "shape-3.ply")
+        errors = page.console
+    assert errors == []
+    assert len(trimesh.load(tmp_path / "shape-3.ply").vertices) == (2048 if representation == "point_cloud" else 64)
+    assert (first[..., 0] - first[..., 2] > 60).sum() > 5000, "a red ball is seen"
+    assert (first != second).any(-1).sum() > 500, "it has turned"
 
 
 @pytest.mark.slow
