@@ -37,6 +37,11 @@ def test_the_models_name_is_made_of_the_representation(tmp_path: Path) -> None:
         app.main(["promote", "other", "--rollback", "--tracking-uri", uri])
 
 
+def reasons(out: str) -> list[str]:
+    """The checks that the printed reasons name."""
+    return [line.partition(":")[0].strip() for line in out.splitlines() if line.startswith("  ")]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("representation", ["point_cloud", "gaussians"])
@@ -54,7 +59,8 @@ def test_the_rule_of_conf_moves_the_alias_and_rollback_restores_it(
 
     beyond_the_mean = registry.add([0.5] * 4, figures=FIGURES)
     code, out = call()
-    assert code == 1 and "none/category_mean/chamfer_l1" in out and "keeps the challenger out" in out
+    assert code == 1 and "the gate keeps the challenger out" in out
+    assert reasons(out) == ["image/generated/chamfer_l1 < none/category_mean/chamfer_l1"]
     assert registry.aliases() == {"challenger": beyond_the_mean, "champion": None, "previous_champion": None}
 
     first = registry.add(GOOD, figures=FIGURES)
@@ -65,10 +71,11 @@ def test_the_rule_of_conf_moves_the_alias_and_rollback_restores_it(
 
     registry.add(WORSE, figures=FIGURES)
     code, out = call()
-    assert code == 1 and "image/generated/chamfer_l1" in out and registry.alias("champion") == first
+    assert code == 1 and reasons(out) == ["image/generated/chamfer_l1 better"] and registry.alias("champion") == first
     registry.add(BETTER, figures={**FIGURES, "text/generated/num_failures": 1.0})
     code, out = call()
-    assert code == 1 and "text/generated/num_failures" in out and registry.alias("champion") == first
+    assert code == 1 and reasons(out) == ["text/generated/num_failures no worse"]
+    assert registry.alias("champion") == first
 
     second = registry.add([value - 0.05 for value in BETTER], figures=FIGURES)
     assert call()[0] == 0
