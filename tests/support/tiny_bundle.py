@@ -17,6 +17,7 @@ from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
+from ltm3d.tokenizers.tokenizer import Tokenizer
 
 CAPTIONS = ["A 3D model of a red chair, Chair.", "A 3D model of a floor lamp, Lamp."]
 SEED = 0
@@ -32,7 +33,11 @@ def make_tiny_bundle(folder: Path, representation: str = "sdf") -> Path:
 def _tiny_bundle(representation: str) -> Path:
     root = Path(tempfile.mkdtemp(prefix="ltm3d-bundle-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
-    folder = root / "bundle"
+    return write_tiny_bundle(root / "bundle", TRAINING[representation](SEED))
+
+
+def write_tiny_bundle(folder: Path, tokenizer: Tokenizer) -> Path:
+    """Write a bundle around a tokenizer; the other parts have learnt nothing."""
     with tempfile.TemporaryDirectory() as temporary:
         parts = Path(temporary)
         clip_config = TinyClipConfig(
@@ -41,7 +46,6 @@ def _tiny_bundle(representation: str) -> Path:
         words = build_tokenizer(CAPTIONS, config=clip_config)
         torch.manual_seed(SEED)
         TinyClip(clip_config, vocabulary_size=len(words)).save(parts / "encoder", words)
-        tokenizer = TRAINING[representation](SEED)
         tokenizer.save(parts / "tokenizer")
         tokenizer_hash = weights_hash(parts / "tokenizer")
         shape = TokenShape(
@@ -67,7 +71,7 @@ def _tiny_bundle(representation: str) -> Path:
         write_bundle(
             folder,
             config=BundleConfig(
-                representation=representation,
+                representation=tokenizer.kind,
                 image_model="condition_encoder",
                 text_model="condition_encoder",
                 image_resolution=32,

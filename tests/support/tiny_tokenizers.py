@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ltm3d.diffusion.flow_matching import FlowMatching
+from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.representations.mesh import quantize, sort_faces
 from ltm3d.tokenizers.gaussians import GaussiansTokenizer, GaussiansTokenizerConfig
@@ -54,14 +55,6 @@ def gaussians_batch(seed: int) -> Batch:
     further = torch.tensor([*[-2.0] * 3, 1.0, 0.0, 0.0, 0.0, 4.0, *RED]).expand(2, 128, -1)
     table = torch.cat([normals * RADIUS, further], dim=-1)
     return {"gaussians": table, "target": table}
-
-
-def mesh_batch(seed: int) -> Batch:
-    """Return the faces of an icosahedron."""
-    del seed
-    ball = sphere(RADIUS, subdivisions=0)
-    faces = torch.from_numpy(np.array(sort_faces(quantize(ball.vertices, NUM_CELLS)[ball.faces])))
-    return {"triangles": faces.expand(2, -1, -1, -1), "mask": torch.ones(2, len(faces), dtype=torch.bool)}
 
 
 def fit(tokenizer: Tokenizer, batch_of: Callable[[int], Mapping[str, Tensor]], *, num_steps: int, seed: int) -> None:
@@ -131,14 +124,19 @@ def train_gaussians_tokenizer(seed: int) -> GaussiansTokenizer:
     return tokenizer
 
 
-def train_mesh_tokenizer(seed: int) -> MeshTokenizer:
-    """Fit an icosahedron, all of whose faces are there."""
+def train_mesh_tokenizer(
+    seed: int, mesh: Mesh | None = None, *, num_cells: int = NUM_CELLS, num_steps: int = 300
+) -> MeshTokenizer:
+    """Fit one mesh, an icosahedron if none is given; all of its faces are there."""
+    mesh = mesh or sphere(RADIUS, subdivisions=0)
+    faces = torch.from_numpy(np.array(sort_faces(quantize(mesh.vertices, num_cells)[mesh.faces])))
+    batch = {"triangles": faces.expand(2, -1, -1, -1), "mask": torch.ones(2, len(faces), dtype=torch.bool)}
     torch.manual_seed(seed)
     tokenizer = MeshTokenizer(
         MeshTokenizerConfig(
-            num_tokens=NUM_FACES,
+            num_tokens=len(faces),
             token_dim=4,
-            num_cells=NUM_CELLS,
+            num_cells=num_cells,
             width=32,
             encoder_depth=1,
             decoder_depth=1,
@@ -146,7 +144,7 @@ def train_mesh_tokenizer(seed: int) -> MeshTokenizer:
         )
     )
     torch.nn.init.zeros_(tokenizer.means_to_places.weight).requires_grad_(False)  # the way past the layers
-    fit(tokenizer, mesh_batch, num_steps=300, seed=seed)
+    fit(tokenizer, lambda _: batch, num_steps=num_steps, seed=seed)
     tokenizer.latent_mean[-1], tokenizer.latent_std[-1] = 1.0, 0.1  # a flag above 0 is a face
     return tokenizer
 
