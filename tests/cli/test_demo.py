@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -14,13 +15,16 @@ from pathlib import Path
 import browser
 import pytest
 import trimesh
+from mlflow_database import new_database
 from processes import free_port, running
 from prompt_pictures import transparent_box
+from small_registry import Registry
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.cli import app
 from ltm3d.cli.demo import listen
 from ltm3d.errors import Ltm3dError
+from ltm3d.tracking.registry import resolve_model
 
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 COMMAND = [sys.executable, "-c", "from ltm3d.cli.app import main; main()"]
@@ -160,3 +164,25 @@ def test_an_absent_model_is_one_line(
             app.main([command, *arguments])
         assert str(raised.value.code).startswith(message) and "\n" not in str(raised.value.code)
     assert capsys.readouterr().out == ""
+
+
+def test_a_registered_version_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+    registry = Registry(tmp_path, new_database(tmp_path))
+
+    def said(model: str, command: str) -> str:
+        with pytest.raises(SystemExit) as raised:
+            app.main([command, "--model", model, "--port", "0", "--tracking-uri", registry.uri])
+        return str(raised.value.code)
+
+    version = registry.add([0.1] * 4)
+    stored = resolve_model(f"models:/{registry.name}/{version}", registry.uri)
+    without_champion = said(f"models:/{registry.name}@champion", "demo")
+    weights = stored / "condition_encoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    tampered = said(f"models:/{registry.name}/{version}", "serve")
+    shutil.rmtree(stored)
+    gone = said(f"models:/{registry.name}@challenger", "demo")
+    assert "`ltm3d promote` makes a challenger champion" in without_champion
+    assert "are not those that were registered" in tampered
+    assert "is registered, but its files are gone" in gone
+    assert all(line.startswith("error: ") and "\n" not in line for line in (without_champion, tampered, gone))
