@@ -94,6 +94,7 @@ def make_bundle(stage: _stage.Stage, representation: str) -> Path:
             image_extent=round(measure_extent(images), 4),
             decode_resolution=sampling.resolution,
             sampling=sampling.sampling,
+            num_cloud_points=sampling.num_cloud_points,
         ),
         models={part: models / part / representation for part in PARTS},
         encoder=models / "condition_encoder" if encoders.uses_own_encoder else None,

@@ -1,4 +1,4 @@
-"""`ltm3d generate`: a picture, a text or both in, a mesh file out."""
+"""`ltm3d generate`: a picture, a text or both in, a file of the shape out."""
 
 import os
 import sys
@@ -23,15 +23,15 @@ TrackingUri = Annotated[
 
 
 def generate(
-    out: Annotated[Path, typer.Option(help="The mesh file to write: .glb, .obj or .ply.")],
+    out: Annotated[Path, typer.Option(help="The file to write: .glb, .obj or .ply; points and Gaussians .ply only.")],
     image: Annotated[Path | None, typer.Option(help="A picture of one object: alpha, or a plain background.")] = None,
     text: Annotated[str | None, typer.Option(help='A text, e.g. "A 3D model of a wooden chair, Chair."')] = None,
     model: Annotated[str, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a folder.")] = DEFAULT_MODEL,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and prompt give the same shape.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Generation steps; the model's own if not given.")] = None,
-    guidance: Annotated[float | None, typer.Option(min=0, help="Guidance scale; the model's own if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed and prompt give the same shape.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Generation steps; the model's own if not given.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; the model's own if not given.")] = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, help="Share of the diffusion's noise; the model's own if not given.")
+        float | None, typer.Option(help="Share of the diffusion's noise; the model's own if not given.")
     ] = None,
     save_prepared: Annotated[Path | None, typer.Option(help="Save the picture as the model sees it (PNG).")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
@@ -52,7 +52,7 @@ def generate(
     from ltm3d.generator.bundle import ShapeGenerator
     from ltm3d.serving.generation import generate_shape, prepare
     from ltm3d.serving.requests import Prompt, RequestLimits, check_prompt
-    from ltm3d.tokenizers.shape import describe, write_shape
+    from ltm3d.tokenizers.shape import check_suffix, describe, write_shape
     from ltm3d.tracking.registry import resolve_model
 
     start = time.monotonic()
@@ -67,6 +67,7 @@ def generate(
     )
     check_prompt(prompt, limits)
     generator = ShapeGenerator.load(resolve_model(model, tracking_uri), pick_device(device))
+    check_suffix(generator.models.tokenizer.shape_type, out.suffix.lower())
     prepared = prepare(generator, prompt, limits)
     if prepared.note is not None:
         typer.echo(f"note: {prepared.note}", err=True)

@@ -19,7 +19,7 @@ from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
-from ltm3d.nn.weights import weights_hash
+from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.settings import convert
 from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig
@@ -38,6 +38,7 @@ class BundleConfig:
         image_resolution: pixels of a prepared picture.
         image_extent: share of the frame that the object's longest side takes in the training views.
         decode_resolution: cells an axis of the extraction grid.
+        num_cloud_points: of a decoded cloud.
     """
 
     representation: str
@@ -47,6 +48,12 @@ class BundleConfig:
     image_extent: float
     decode_resolution: int
     sampling: SamplingConfig
+    num_cloud_points: int = DecodeConfig.num_points
+
+    @property
+    def decode(self) -> DecodeConfig:
+        """How tokens become shapes."""
+        return DecodeConfig(resolution=self.decode_resolution, num_points=self.num_cloud_points)
 
 
 def write_bundle(folder: Path, *, config: BundleConfig, models: dict[str, Path], encoder: Path | None) -> None:
@@ -61,7 +68,8 @@ def write_bundle(folder: Path, *, config: BundleConfig, models: dict[str, Path],
         shutil.copytree(models[part], folder / part)
     if encoder is not None:
         shutil.copytree(encoder, folder / ENCODER_FOLDER)
-    hashes = {part: weights_hash(folder / part) for part in PARTS}
+    parts = PARTS if encoder is None else (*PARTS, ENCODER_FOLDER)
+    hashes = {part: weights_hash(folder / part) for part in parts}
     document = {**asdict(config), "hashes": hashes}
     (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
 
@@ -70,14 +78,18 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     """Read bundle.json and check that the weights are those it names.
 
     Raises:
-        ModelError: no bundle, a part is missing, or weights were changed.
+        ModelError: no bundle, a damaged one, a part is missing, or weights were changed.
     """
     path = folder / BUNDLE_FILE
     if not path.is_file():
         raise ModelError(f"{folder} is no model: it has no {BUNDLE_FILE}; give models:/NAME@ALIAS or a bundle's folder")
-    document: dict[str, Any] = json.loads(path.read_text())
-    for part, expected in document["hashes"].items():
-        if not (folder / part).is_dir():
+    try:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        hashes = dict(document["hashes"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged ({error}); fetch or register the model again") from error
+    for part, expected in hashes.items():
+        if not (folder / part / WEIGHTS_FILE).is_file():
             raise ModelError(f"{folder} lacks {part}/; the model is incomplete, fetch or register it again")
         found = weights_hash(folder / part)
         if found != expected:
@@ -166,4 +178,4 @@ class ShapeGenerator:
             config=config,
             on_step=None if on_step is None else lambda step, total, _: on_step(step + 1, total),
         )
-        return self.models.tokenizer.decode_shape(tokens[0], DecodeConfig(resolution=self.config.decode_resolution))
+        return self.models.tokenizer.decode_shape(tokens[0], self.config.decode)

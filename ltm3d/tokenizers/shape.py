@@ -59,6 +59,16 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Shape:
     return PointCloud(points[:, :3], points[:, 3:], np.array(arrays["colors"]))
 
 
+def check_suffix(shape_type: type[Shape], suffix: str) -> None:
+    """Check that shapes of a kind can be written as files of a suffix; those of a mesh are `mesh_bytes`'s.
+
+    Raises:
+        ModelError: they cannot.
+    """
+    if shape_type is not Mesh and suffix != ".ply":
+        raise ModelError(f"a {shape_type.__name__} can be written as .ply only, not as {suffix}")
+
+
 def shape_bytes(shape: Shape, suffix: str) -> bytes:
     """Return a mesh as a GLB, OBJ or PLY file's bytes; points, and Gaussians in the layout of 3DGS, as those of a PLY.
 
@@ -67,8 +77,7 @@ def shape_bytes(shape: Shape, suffix: str) -> bytes:
     """
     if isinstance(shape, Mesh):
         return mesh_bytes(shape, suffix)
-    if suffix != ".ply":
-        raise ModelError(f"a {type(shape).__name__} can be written as .ply only, not as {suffix}")
+    check_suffix(type(shape), suffix)
     return cloud_bytes(shape) if isinstance(shape, PointCloud) else gaussians_bytes(shape)
 
 

@@ -2,33 +2,45 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import browser
 import pytest
 import trimesh
+from mlflow_database import new_database
 from processes import free_port, running
 from prompt_pictures import transparent_box
+from small_registry import Registry
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.cli import app
 from ltm3d.cli.demo import listen
 from ltm3d.errors import Ltm3dError
+from ltm3d.tracking.registry import resolve_model
 
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 COMMAND = [sys.executable, "-c", "from ltm3d.cli.app import main; main()"]
+STAGE = (slice(40, 660), slice(440, 1080))  # of the page's picture
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("demo"), free_port()
-    bundle = make_tiny_bundle(folder / "bundle")
+    with demo(tmp_path_factory.mktemp("demo"), repository, "sdf") as url:
+        yield url
+
+
+@contextmanager
+def demo(folder: Path, repository: Path, representation: str) -> Iterator[str]:
+    """Run the command; gives the page's address."""
+    bundle, port = make_tiny_bundle(folder / "bundle", representation), free_port()
     command = [*COMMAND, "demo", "--model", str(bundle), "--port", str(port), "--max-waiting", "2"]
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     url = f"http://127.0.0.1:{port}"
@@ -90,9 +102,39 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
     assert errors == [] and requests == {address + "/", address + "/stream"}
     shape = trimesh.load(tmp_path / "shape-3.glb", force="mesh")
     assert len(shape.faces) > 50
-    stage = (slice(40, 660), slice(440, 1080))
-    assert (first[stage].max(-1) < 200).sum() > 5000, "a shape is seen"
-    assert (first[stage] != second[stage]).any(-1).sum() > 500, "it has turned"
+    assert (first[STAGE].max(-1) < 200).sum() > 5000, "a shape is seen"
+    assert (first[STAGE] != second[STAGE]).any(-1).sum() > 500, "it has turned"
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize(
+    ("representation", "said"), [("point_cloud", "2,048 points, seed 3"), ("gaussians", "64 Gaussians, seed 3")]
+)
+def test_clouds_and_gaussians_turn_too_and_can_be_taken_away(
+    representation: str, said: str, tmp_path: Path, repository: Path
+) -> None:
+    (tmp_path / "demo").mkdir()
+    with demo(tmp_path / "demo", repository, representation) as address, browser.open_browser(1100, 700) as page:
+        page.open(address + "/")
+        page.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
+        page.evaluate("document.getElementById('text').value = 'a red chair'")
+        page.evaluate("document.getElementById('seed').value = '3'")
+        page.click("#generate")
+        page.wait("document.getElementById('status').textContent.includes('seed 3')")
+        assert page.evaluate("document.getElementById('status').textContent") == said
+        page.wait("Number(document.getElementById('canvas').dataset.frames) > 1")
+        first = page.picture()[STAGE].astype(int)
+        page.wait("Number(document.getElementById('canvas').dataset.frames) > 8")
+        second = page.picture()[STAGE].astype(int)
+        page.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+        page.click("#download")
+        wait_for_file(tmp_path / "shape-3.ply")
+        errors = page.console
+    assert errors == []
+    assert len(trimesh.load(tmp_path / "shape-3.ply").vertices) == (2048 if representation == "point_cloud" else 64)
+    assert (first[..., 0] - first[..., 2] > 60).sum() > 5000, "a red ball is seen"
+    assert (first != second).any(-1).sum() > 500, "it has turned"
 
 
 @pytest.mark.slow
@@ -122,3 +164,25 @@ def test_an_absent_model_is_one_line(
             app.main([command, *arguments])
         assert str(raised.value.code).startswith(message) and "\n" not in str(raised.value.code)
     assert capsys.readouterr().out == ""
+
+
+def test_a_registered_version_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+    registry = Registry(tmp_path, new_database(tmp_path))
+
+    def said(model: str, command: str) -> str:
+        with pytest.raises(SystemExit) as raised:
+            app.main([command, "--model", model, "--port", "0", "--tracking-uri", registry.uri])
+        return str(raised.value.code)
+
+    version = registry.add([0.1] * 4)
+    stored = resolve_model(f"models:/{registry.name}/{version}", registry.uri)
+    without_champion = said(f"models:/{registry.name}@champion", "demo")
+    weights = stored / "condition_encoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    tampered = said(f"models:/{registry.name}/{version}", "serve")
+    shutil.rmtree(stored)
+    gone = said(f"models:/{registry.name}@challenger", "demo")
+    assert "`ltm3d promote` makes a challenger champion" in without_champion
+    assert "are not those that were registered" in tampered
+    assert "is registered, but its files are gone" in gone
+    assert all(line.startswith("error: ") and "\n" not in line for line in (without_champion, tampered, gone))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from shapes import box, sphere
-from tiny_bundle import RADIUS, train_sphere_tokenizer
+from tiny_tokenizers import RADIUS, train_sphere_tokenizer
 
 from ltm3d.evaluation.attribute_reader import AttributeReader, AttributeReaderConfig
 from ltm3d.evaluation.measurement import AssetWork, Candidate, EvaluationConfig, map_here, measure_asset

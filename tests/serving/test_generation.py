@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-from prompt_pictures import box, box_16_bits, file_bytes, huge, pixels, transparent_box
+from prompt_pictures import box, box_16_bits, file_bytes, huge, moving_box, pixels, transparent_box
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.errors import PromptError
@@ -86,8 +86,7 @@ def test_every_kind_of_picture_shows_the_same_box(generator: ShapeGenerator, dat
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_of_an_animation_the_first_frame_counts(generator: ShapeGenerator, kind: str) -> None:
-    first, second = Image.fromarray(pixels()), Image.fromarray(pixels((30, 60, 200)))
-    moving = file_bytes(first, kind, frames=[second])
+    moving = moving_box(kind)
     assert Image.open(io.BytesIO(moving)).n_frames == 2
     image = prepare(generator, Prompt(image=moving), LIMITS).image
     assert image is not None

@@ -1,57 +1,68 @@
 """The registered model as a stranger has it: from the registry, in a process that has no ltm3d of its own."""
 
-import base64
-import io
 import json
 import subprocess
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import trimesh
 from bare_environment import make_environment
 from mlflow_database import new_database
 from processes import free_port, running
 from prompt_pictures import huge, to_base64, transparent_box
+from shape_files import INRIA, ply_properties, shape_in
 from tiny_bundle import make_tiny_bundle
+from tiny_tokenizers import RADIUS
 
 from ltm3d.tracking.client import experiment_id, open_client
+from ltm3d.tracking.logged_model import current_server
 from ltm3d.tracking.registry import RegisteredVersion, register_model, resolve_model
 
 WAIT_S = 120
 
 
-@pytest.fixture(scope="module")
-def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, RegisteredVersion]:
-    folder = tmp_path_factory.mktemp("served")
-    uri = new_database(folder)
+def register(folder: Path, uri: str, representation: str) -> RegisteredVersion:
     client = open_client(uri)
-    version = register_model(
-        bundle=make_tiny_bundle(folder / "bundle"),
-        name="ltm3d-sdf",
+    return register_model(
+        bundle=make_tiny_bundle(folder / representation, representation),
+        name=f"ltm3d-{representation}",
         metrics={},
         tags={},
         artifacts=[],
         tracking_uri=uri,
         run=client.create_run(experiment_id(client, uri, "test")).info.run_id,
     )
-    return uri, version
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, RegisteredVersion]:
+    folder = tmp_path_factory.mktemp("served")
+    uri = new_database(folder)
+    return uri, register(folder, uri, "sdf")
 
 
 @pytest.fixture(scope="module")
 def endpoint(
     registered: tuple[str, RegisteredVersion], tmp_path_factory: pytest.TempPathFactory, repository: Path
 ) -> Iterator[str]:
+    with served(*registered, tmp_path_factory.mktemp("elsewhere")) as address:
+        yield address
+
+
+@contextmanager
+def served(uri: str, version: RegisteredVersion, root: Path) -> Iterator[str]:
     """`mlflow models serve` in an empty folder, in an environment without this project."""
-    uri, version = registered
-    python, environment = make_environment(tmp_path_factory.mktemp("bare") / "environment")
+    python, environment = make_environment(root / "environment")
     found = subprocess.run([python, "-c", "import mlflow, torch, ltm3d"], env=environment, capture_output=True, cwd="/")
     assert b"No module named 'ltm3d'" in found.stderr
-    folder, port = tmp_path_factory.mktemp("elsewhere"), free_port()
+    folder, port = root / "empty", free_port()
+    folder.mkdir()
     address = f"http://127.0.0.1:{port}"
     options = ["--host", "127.0.0.1", "--port", port, "--env-manager", "local", "--timeout", "300"]
     with running(
@@ -89,8 +100,43 @@ def test_mlflow_serves_the_model_without_the_repository(endpoint: str) -> None:
     answers = document["predictions"]
     assert answers[0] == answers[1] and [answer["seed"] for answer in answers] == [1, 1, 0, 7]
     for answer, kind in zip(answers, ("glb", "glb", "glb", "ply"), strict=True):
-        mesh = trimesh.load(io.BytesIO(base64.b64decode(answer[kind])), file_type=kind, force="mesh")
-        assert len(mesh.faces) == answer["num_faces"] > 50 and answer["error"] is None
+        assert answer[kind] and len(shape_in(answer).faces) == answer["num_faces"] > 50 and answer["error"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("representation", ["point_cloud", "gaussians", "mesh"])
+def test_mlflow_serves_every_representation(
+    representation: str, registered: tuple[str, RegisteredVersion], tmp_path: Path
+) -> None:
+    uri, is_mesh = registered[0], representation == "mesh"
+    prompts = [{"text": "a red chair", "seed": 3}, {"image": to_base64(transparent_box()), "num_steps": 1}]
+    with served(uri, register(tmp_path, uri, representation), tmp_path) as address:
+        status, document = ask(address, {"inputs": prompts})
+        refused, reason = ask(address, {"inputs": [{"text": "a", "format": "glb"}]})
+    assert status == 200
+    for answer in document["predictions"]:
+        shape = shape_in(answer)
+        assert (answer["glb"] is not None, answer["ply"] is not None) == (is_mesh, not is_mesh)
+        assert len(shape.vertices) == answer["num_vertices"] > 0
+        assert np.median(np.abs(np.linalg.norm(shape.vertices, axis=1) - RADIUS)) < 0.05
+        if representation == "gaussians":
+            assert ply_properties(answer) == INRIA
+    assert refused == (200 if is_mesh else 400) and (is_mesh or "which is no GLB: ask for ply" in reason["message"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["generator", "condition_encoder"])
+def test_mlflow_does_not_load_tampered_weights(part: str, tmp_path: Path) -> None:
+    import mlflow
+
+    uri = new_database(tmp_path)
+    version = register(tmp_path, uri, "sdf")
+    weights = resolve_model(version.uri, uri) / part / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with current_server(uri), pytest.raises(Exception, match=f"{part} has weights .* not the same model"):
+        mlflow.pyfunc.load_model(version.uri)
 
 
 @pytest.mark.slow
@@ -139,8 +185,6 @@ def test_one_bad_request_in_a_crowd_is_the_only_one_that_is_refused(endpoint: st
 def test_too_many_at_once_are_told_that_it_is_busy(registered: tuple[str, RegisteredVersion]) -> None:
     import mlflow
     from mlflow.exceptions import MlflowException
-
-    from ltm3d.tracking.logged_model import current_server
 
     uri, version = registered
     with current_server(uri):

@@ -7,12 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import uvicorn
-from prompt_pictures import box, huge, to_base64, transparent_box
+from prompt_pictures import box, box_16_bits, huge, moving_box, to_base64, transparent_box
+from shape_files import INRIA, ply_properties, shape_in
 from tiny_bundle import make_tiny_bundle
+from tiny_tokenizers import RADIUS
 
 from ltm3d.generator.bundle import ShapeGenerator
 from ltm3d.serving import server as serving
@@ -102,6 +106,46 @@ def test_a_batch_of_prompts_is_answered_in_its_order(port: int) -> None:
     assert all(p["error"] is None and p["num_faces"] > 50 for p in predictions)
     again = json.loads(ask(port, "/invocations", {"inputs": inputs[:1]})[2])["predictions"]
     assert again == predictions[:1], "a shape does not depend on the rest of its batch"
+
+
+@pytest.mark.parametrize(
+    "image", [moving_box(), moving_box("WEBP"), box("JPEG", "CMYK"), box("TIFF", "CMYK"), box_16_bits(is_grey=True)]
+)
+def test_pictures_of_every_kind_are_answered_with_a_shape(port: int, image: bytes) -> None:
+    status, _, body = ask(port, "/invocations", {"inputs": [{"image": to_base64(image)}]})
+    assert status == 200 and len(shape_in(json.loads(body)["predictions"][0]).faces) > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "is_known"), [("木の椅子", False), ("كرسي", False), ("🪑", False), ("a chair 🪑", True)]
+)
+def test_texts_of_every_language_are_answered_with_a_shape(port: int, text: str, is_known: bool) -> None:
+    status, _, body = ask(port, "/invocations", {"inputs": [{"text": text}]})
+    [answer] = json.loads(body)["predictions"]
+    assert status == 200 and len(shape_in(answer).faces) > 50
+    assert (answer["note"] is None) is is_known
+
+
+@pytest.mark.parametrize("representation", ["point_cloud", "gaussians", "mesh"])
+def test_every_representation_is_answered_with_its_file(representation: str, tmp_path: Path) -> None:
+    made = ShapeGenerator.load(make_tiny_bundle(tmp_path / "bundle", representation))
+    is_mesh = representation == "mesh"
+    with running(ShapeServer(made, model="", limits=LIMITS, line=Line(1))) as port:
+        status, _, body = ask(port, "/invocations", {"inputs": [{"text": "a red chair"}, {"image": to_base64(box())}]})
+        glb = ask(port, "/invocations", {"inputs": [{"text": "a red chair", "format": "glb"}]})
+        stream = ask(port, "/stream", {"text": "a red chair"})[2]
+    assert status == 200
+    for answer in json.loads(body)["predictions"]:
+        shape = shape_in(answer)
+        assert (answer["glb"] is not None, answer["ply"] is not None) == (is_mesh, not is_mesh)
+        assert len(shape.vertices) == answer["num_vertices"] > 0
+        assert np.median(np.abs(np.linalg.norm(shape.vertices, axis=1) - RADIUS)) < 0.05
+        if representation == "gaussians":
+            assert ply_properties(answer) == INRIA
+    assert glb[0] == (200 if is_mesh else 400)
+    assert is_mesh or f"this model makes {representation}, which is no GLB: ask for ply" in str(glb[2])
+    kinds = {"point_cloud": "points", "gaussians": "gaussians", "mesh": "mesh"}
+    assert json.loads(stream.splitlines()[-1])["view"]["shape"]["kind"] == kinds[representation]
 
 
 @pytest.mark.parametrize(

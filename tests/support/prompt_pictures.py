@@ -33,6 +33,11 @@ def box(kind: str = "PNG", mode: str = "RGB") -> bytes:
     return file_bytes(Image.fromarray(pixels()).convert(mode), kind)
 
 
+def moving_box(kind: str = "GIF") -> bytes:
+    """An animation: the red box, then a blue one."""
+    return file_bytes(Image.fromarray(pixels()), kind, frames=[Image.fromarray(pixels((30, 60, 200)))])
+
+
 def transparent_box(alpha: int = 255) -> bytes:
     """The box cut out; with alpha 0 nothing is seen."""
     image = np.zeros((SIZE, SIZE, 4), np.uint8)

@@ -1,7 +1,8 @@
-"""A registry of small real models that differ in a setting."""
+"""A registry of small real models of one representation that differ in a setting."""
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,16 +26,26 @@ CLEAN = {"git_commit": "0" * 40, "git_dirty": "false"}
 
 
 class Registry:
-    """One registry; `add` registers a model that differs from the others in a setting."""
+    """One registry; `add` registers a model that differs from the others in a setting.
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    Args:
+        gate: the rule that each is registered with.
+    """
+
+    def __init__(self, folder: Path, uri: str, representation: str = "sdf", gate: GateConfig = GATE) -> None:
         self.folder = folder
         self.uri = uri
-        self.first = make_tiny_bundle(folder / "bundle-0")
+        self.name = f"ltm3d-{representation}"
+        self.gate = gate
+        self.first = make_tiny_bundle(folder / "bundle-0", representation)
         self.count = 0
 
-    def add(self, values: list[float], tags: dict[str, str] = CLEAN) -> str:
-        """Register one more model with a figure of each test asset; return its version."""
+    def add(self, values: list[float], tags: dict[str, str] = CLEAN, figures: Mapping[str, float] | None = None) -> str:
+        """Register one more model with the chosen figure of each test asset; return its version.
+
+        Args:
+            figures: the further ones.
+        """
         self.count += 1
         bundle = self.folder / f"bundle-{self.count}"
         shutil.copytree(self.first, bundle)
@@ -43,17 +54,19 @@ class Registry:
         (bundle / "bundle.json").write_text(json.dumps(settings))
         card = self.folder / f"card-{self.count}"
         card.mkdir()
-        (card / PER_ASSET_FILE).write_text(json.dumps({"cd": {f"a{i}": value for i, value in enumerate(values)}}))
-        (card / GATE_FILE).write_text(json.dumps(asdict(GATE)))
-        return self.register(bundle, values, tags, card)
+        per_asset = {f"a{i}": value for i, value in enumerate(values)}
+        (card / PER_ASSET_FILE).write_text(json.dumps({self.gate.chosen.name: per_asset}))
+        (card / GATE_FILE).write_text(json.dumps(asdict(self.gate)))
+        chosen = {self.gate.chosen.name: sum(values) / len(values)}
+        return self.register(bundle, {**chosen, **(figures or {"mean_cd": 0.5})}, tags, card)
 
-    def register(self, bundle: Path, values: list[float], tags: dict[str, str], card: Path) -> str:
+    def register(self, bundle: Path, figures: Mapping[str, float], tags: dict[str, str], card: Path) -> str:
         """Register a bundle in a run of its own."""
         client = open_client(self.uri)
         return register_model(
             bundle=bundle,
-            name=NAME,
-            metrics={"cd": sum(values) / len(values), "mean_cd": 0.5},
+            name=self.name,
+            metrics=figures,
             tags={"protocol": "eval/v1", "test_set": "t", **tags},
             artifacts=sorted(card.iterdir()),
             tracking_uri=self.uri,
@@ -62,7 +75,7 @@ class Registry:
 
     def alias(self, name: str) -> str | None:
         """Return the number of the version that an alias names."""
-        version = get_version_by_alias(NAME, name, self.uri)
+        version = get_version_by_alias(self.name, name, self.uri)
         return None if version is None else version.version
 
     def aliases(self) -> dict[str, str | None]:

@@ -53,6 +53,6 @@ def test_weights_without_an_alias_go_and_what_they_were_made_of_stays(
     (late,) = find_old_weights(uri, keep=1)
     set_alias(NAME, "champion", third, uri)
     assert not remove_weights(late, uri), "it became champion meanwhile"
-    again = registry.register(tmp_path / "bundle-1", [0.1], {}, tmp_path / "card-1")
+    again = registry.register(tmp_path / "bundle-1", {"cd": 0.1}, {}, tmp_path / "card-1")
     assert again == str(int(newest) + 1), "the same model again is a version with weights"
     shutil.rmtree(tmp_path / "bundle-1")

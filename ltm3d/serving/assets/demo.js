@@ -88,7 +88,8 @@
     get("download").download = `shape-${answer.seed}.${kind}`;
     get("download").textContent = `Download ${kind.toUpperCase()}`;
     get("download").hidden = false;
-    const size = answer.num_faces ? `${answer.num_faces.toLocaleString()} faces` : `${answer.num_vertices.toLocaleString()} points`;
+    const things = { mesh: "faces", points: "points", gaussians: "Gaussians" }[view.shape.kind];
+    const size = `${(answer.num_faces || answer.num_vertices).toLocaleString()} ${things}`;
     say(`${size}, seed ${answer.seed}${answer.note ? "; " + answer.note : ""}`);
     get("empty").hidden = true;
     try {

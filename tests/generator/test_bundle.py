@@ -1,0 +1,63 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny_bundle import make_tiny_bundle
+
+from ltm3d.errors import ModelError
+from ltm3d.generator.bundle import BUNDLE_FILE, ENCODER_FOLDER, PARTS, ShapeGenerator, read_bundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return make_tiny_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("part", [*PARTS, ENCODER_FOLDER])
+def test_weights_with_one_bit_changed_are_not_loaded(bundle: Path, part: str) -> None:
+    weights = bundle / part / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelError, match=f"{part} has weights .*: not the same model"):
+        ShapeGenerator.load(bundle)
+
+
+def cut(bundle: Path) -> None:
+    text = (bundle / BUNDLE_FILE).read_text()
+    (bundle / BUNDLE_FILE).write_text(text[: len(text) // 2])
+
+
+def without_hashes(bundle: Path) -> None:
+    document = json.loads((bundle / BUNDLE_FILE).read_text())
+    del document["hashes"]
+    (bundle / BUNDLE_FILE).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda bundle: (bundle / BUNDLE_FILE).unlink(), "is no model"),
+        (cut, "is damaged"),
+        (without_hashes, "is damaged"),
+        (lambda bundle: (bundle / BUNDLE_FILE).write_text("[]"), "is damaged"),
+        (lambda bundle: (bundle / BUNDLE_FILE).write_bytes(b"\xff\xfe\x00"), "is damaged"),
+        (lambda bundle: shutil.rmtree(bundle / "generator"), "lacks generator"),
+        (lambda bundle: (bundle / "tokenizer" / "model.safetensors").unlink(), "lacks tokenizer"),
+    ],
+)
+def test_a_damaged_bundle_is_one_line(bundle: Path, damage: Callable[[Path], object], message: str) -> None:
+    damage(bundle)
+    with pytest.raises(ModelError, match=message) as raised:
+        read_bundle(bundle)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_cloud_has_the_points_that_the_bundle_names(tmp_path: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle", "point_cloud")
+    document = json.loads((bundle / BUNDLE_FILE).read_text())
+    for given, expected in (({"num_cloud_points": 300}, 300), ({}, 2048)):
+        settings = {name: value for name, value in document.items() if name != "num_cloud_points"}
+        (bundle / BUNDLE_FILE).write_text(json.dumps({**settings, **given}))
+        assert len(ShapeGenerator.load(bundle).generate(image=None, text="a red chair")) == expected
