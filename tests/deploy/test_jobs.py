@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray_head import BIN, REPOSITORY, Head, environment, free_port
+from ray_head import BIN, REPOSITORY, Head, environment, free_port, last_line
 from toy_params import PARAMS
 
 pytestmark = pytest.mark.slow
@@ -66,10 +66,6 @@ def checkout(tmp_path: Path) -> Path:
 
 def entrypoint(checkout: Path, what: str) -> list[str]:
     return ["--", "bash", "-c", f"cd {checkout} && exec {sys.executable} toy_stage.py {what}"]
-
-
-def last_line(text: str, start: str) -> str:
-    return [line for line in text.splitlines() if line.startswith(start)][-1]
 
 
 def status(head: Head, job: str, checkout: Path) -> str:
