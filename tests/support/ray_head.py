@@ -14,6 +14,7 @@ from typing import Any
 
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).resolve().parents[2]
+JOB_TIMEOUT_S = 800  # one that hangs; a busy machine takes minutes for what an idle one does in half of one
 
 
 def free_port() -> int:
@@ -91,7 +92,7 @@ class Head:
     def job(self, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run `ray job …` against this head."""
         command = [*self.inside, BIN / "ray", "job", arguments[0], "--address", self.server, *arguments[1:]]
-        return subprocess.run(command, cwd=cwd, env=self.env, capture_output=True, text=True, timeout=240)
+        return subprocess.run(command, cwd=cwd, env=self.env, capture_output=True, text=True, timeout=JOB_TIMEOUT_S)
 
     def jobs(self) -> list[dict[str, Any]]:
         """All that the job server says of all jobs."""
