@@ -1,4 +1,4 @@
-"""Start a training run: on workers of Ray Train, or in this process with plain torch. The only user of ray.train."""
+"""Start a training run: on workers of Ray Train, or in this process with plain torch."""
 
 import logging
 import os
@@ -178,7 +178,9 @@ def _raise_left(path: Path) -> None:
 def _fit(job: Job, resources: Resources) -> None:
     import ray
     from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
+
+    from ltm3d.training.ray_group import MeetingConfig
 
     class LocalTrainer(TorchTrainer):
         """Start one process less: it frees what a dead driver held, and here Ray dies with the driver."""
@@ -194,7 +196,7 @@ def _fit(job: Job, resources: Resources) -> None:
     with _environment_of(settings):
         trainer = (LocalTrainer if is_local else TorchTrainer)(
             partial(_ray_worker, job),  # not in train_loop_config: Ray's controller would unpickle it, too
-            torch_config=TorchConfig(backend="nccl" if resources.use_gpu else "gloo"),
+            torch_config=MeetingConfig(backend="nccl" if resources.use_gpu else "gloo"),
             scaling_config=ScalingConfig(
                 num_workers=resources.num_workers,
                 use_gpu=resources.use_gpu,

@@ -6,45 +6,22 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray_head import BIN, REPOSITORY, Head, environment, free_port
-from toy_params import PARAMS
+from ray_head import BIN, REPOSITORY, Head, environment, free_port, last_line
+from toy_stage import make_checkout
 
-pytestmark = pytest.mark.slow
+from ltm3d.cli.doctor import check_cluster
+from ltm3d.cli.doctor_cluster import MUST_AGREE, ask_cluster, disagreements
+from ltm3d.ray_nodes import is_exposed
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOKEN = "ltm3d-test-token-" + "0" * 32
 MARKER = "marker-that-nothing-may-keep"
-STAGE = """
-import sys
-from pathlib import Path
-from ltm3d.errors import DataError
-from ltm3d.training.launch import train
-from pipelines import _stage
-from toy_training import ToyModel, toy_config, toy_examples
-
-def main(what):
-    with _stage.stage("toy", minutes="1 minute", disk="1 MB") as stage:
-        stage.start_ray()
-        if what == "missing":
-            raise DataError("data/tokens/sdf is empty; run encode_tokens (dvc repro)")
-        if what == "full":
-            Path("/dev/full").write_text("x")
-        import ray
-        print("nodes", len(ray.nodes()), "data", stage.data)
-        result = train(
-            name="toy", build_model=ToyModel, build_examples=toy_examples(delay=0.03 if what == "slow" else 0.0),
-            build_validation=None, config=toy_config(), resources=stage.resources,
-            run_dir=stage.state_dir.absolute(), run_key="toy",
-        )
-        print("resumed from", result.resumed_from, "after", result.steps)
-
-_stage.run(main)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +36,11 @@ def head() -> Iterator[Head]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    (tmp_path / "params.yaml").write_text(PARAMS)
-    (tmp_path / "toy_stage.py").write_text(textwrap.dedent(STAGE))
-    return tmp_path
+    return make_checkout(tmp_path)
 
 
 def entrypoint(checkout: Path, what: str) -> list[str]:
     return ["--", "bash", "-c", f"cd {checkout} && exec {sys.executable} toy_stage.py {what}"]
-
-
-def last_line(text: str, start: str) -> str:
-    return [line for line in text.splitlines() if line.startswith(start)][-1]
 
 
 def status(head: Head, job: str, checkout: Path) -> str:
@@ -96,6 +67,19 @@ def test_a_stage_trains_on_the_cluster_it_is_submitted_to(head: Head, checkout: 
     logs = [path for path in head.temp.rglob("*") if path.is_file() and path.suffix in (".log", ".out", ".err")]
     assert logs
     assert not [path for path in logs if MARKER.encode() in path.read_bytes() or TOKEN.encode() in path.read_bytes()]
+
+
+def test_the_doctor_asks_the_head_and_names_what_refuses_it(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    report = ask_cluster(head.address)
+    (node,) = report.nodes
+    assert node.has_checkout and node.free_gb > 0 and node.num_gpus == 0
+    assert set(node.versions) == {"python", *MUST_AGREE} and not disagreements(report.nodes)
+    assert report.has_token and not is_exposed(report.dashboard, has_token=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 40)
+    (refused,) = check_cluster(head.address)
+    assert refused.name == "Ray cluster" and "is its token here" in refused.remedy
 
 
 def test_a_stopped_job_goes_on_where_it_was(head: Head, checkout: Path) -> None:

@@ -220,3 +220,15 @@ def test_unknown_resources_are_named() -> None:
         read_resources(Params({"resources": {"num_gpus": 1, "tracking_uri": "sqlite:///x.db"}}))
     with pytest.raises(ConfigError, match="tracking_uri: missing"):
         read_resources(Params({"resources": {}}))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://me:hidden@mlflow.example:5000", "http://:hidden@mlflow:5000", "postgresql://me:hidden@db:5432/mlflow"],
+)
+def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"tracking_uri holds a password: .*MLFLOW_TRACKING_PASSWORD") as raised:
+        read_resources(Params({"resources": {"num_workers": 1, "tracking_uri": uri}}))
+    assert "hidden" not in str(raised.value)
+    for kept in (uri.partition("://")[0] + "://mlflow:5000", "sqlite:///mlflow.db"):
+        assert read_resources(Params({"resources": {"num_workers": 1, "tracking_uri": kept}}))[1] == kept
