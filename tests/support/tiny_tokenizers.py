@@ -1,6 +1,7 @@
 """Tokenizers of every representation that have learnt one red sphere, whatever the tokens are; seconds each."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from ltm3d.tokenizers.tokenizer import Tokenizer
 
 RADIUS = 0.6
 RED = (0.8, 0.2, 0.15)
+SMALL: dict[str, Any] = {
+    **{"num_tokens": 4, "token_dim": 4, "width": 32},
+    **{"encoder_depth": 1, "decoder_depth": 1, "num_heads": 2},
+}  # sizes of a tokenizer of sets
 NUM_CELLS = 16  # of the mesh, along an axis
 NUM_FACES = 20  # of an icosahedron
 
@@ -73,12 +78,7 @@ def train_sphere_tokenizer(seed: int) -> SdfTokenizer:
     torch.manual_seed(seed)
     tokenizer = SdfTokenizer(
         SdfTokenizerConfig(
-            num_tokens=4,
-            token_dim=4,
-            width=32,
-            encoder_depth=1,
-            decoder_depth=1,
-            num_heads=2,
+            **SMALL,
             truncation=0.3,
             near_weight=1.0,
         )
@@ -92,12 +92,7 @@ def train_cloud_tokenizer(seed: int) -> PointCloudTokenizer:
     torch.manual_seed(seed)
     tokenizer = PointCloudTokenizer(
         PointCloudTokenizerConfig(
-            num_tokens=4,
-            token_dim=4,
-            width=32,
-            encoder_depth=1,
-            decoder_depth=1,
-            num_heads=2,
+            **SMALL,
             flow=FlowMatching(num_steps=6),
         )
     )
@@ -110,12 +105,7 @@ def train_gaussians_tokenizer(seed: int) -> GaussiansTokenizer:
     torch.manual_seed(seed)
     tokenizer = GaussiansTokenizer(
         GaussiansTokenizerConfig(
-            num_tokens=4,
-            token_dim=4,
-            width=32,
-            encoder_depth=1,
-            decoder_depth=1,
-            num_heads=2,
+            **SMALL,
             picture_weight=0.0,
             ssim_weight=0.0,
         )

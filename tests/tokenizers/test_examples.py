@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from shapes import sphere
 from tiny_targets import Targets
+from tiny_tokenizers import SMALL
 
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
@@ -45,7 +46,7 @@ def test_a_broken_target_stops_training_and_is_named(tmp_path: Path) -> None:
     assets = Targets(targets().assets * 4)
     assets.assets[2] = {**assets.assets[2], "near": np.full_like(assets.assets[2]["near"], np.nan)}
     config = TrainingConfig(num_steps=8, global_batch_size=2, learning_rate=1e-3, precision="fp32")
-    model = SdfTokenizerConfig(num_tokens=4, token_dim=4, width=32, encoder_depth=1, decoder_depth=1, num_heads=2)
+    model = SdfTokenizerConfig(**SMALL)
     with pytest.raises(TrainingDiverged, match=r"nan.*\bu2\b"):
         train_locally(
             name="sdf",

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_tokenizers import SMALL
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.tokenizers.gaussians import GaussiansTokenizer, GaussiansTokenizerConfig
@@ -10,12 +11,7 @@ from ltm3d.tokenizers.voxel_gaussians import REACH, draw_voxels, occupied_voxels
 
 GRID = 6
 CONFIG = GaussiansTokenizerConfig(
-    num_tokens=4,
-    token_dim=4,
-    width=32,
-    encoder_depth=1,
-    decoder_depth=1,
-    num_heads=2,
+    **SMALL,
     decoder="voxels",
     grid=GRID,
     max_voxels=10,
