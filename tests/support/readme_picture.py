@@ -1,0 +1,47 @@
+"""Make docs/pictures/generated.png: `readme_picture.py DATA OUT [PROMPT]`.
+
+A column a test object, categories in turn and none picked. Above the object in the view of the image prompt, below the
+first of its generated shapes, one row a representation that DATA/samples has; PROMPT is image, text or both.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ltm3d.evaluation.pictures import shape_pictures
+from ltm3d.evaluation.set_figures import first_samples
+from ltm3d.shards.read import ShardSet
+from ltm3d.tokenizers.kinds import TOKENIZERS
+from pipelines._gallery import choose
+from pipelines._planning import available
+
+NUM_OBJECTS = 14
+SIDE = 160
+
+
+def on_white(picture: np.ndarray) -> np.ndarray:
+    """Lay a picture [H, W, 4] of straight alpha on white, SIDE pixels wide."""
+    page = Image.new("RGBA", (SIDE, SIDE), "white")
+    page.alpha_composite(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    return np.asarray(page.convert("RGB"))
+
+
+def main(data: Path, out: Path, prompt: str) -> None:
+    """Draw the rows and write them."""
+    representations = [name for name in TOKENIZERS if (data / "samples" / name).is_dir()]
+    entries = available(data, "views", *(f"targets/{name}" for name in representations))
+    chosen = choose([entry for entry in entries if entry.split == "test"], NUM_OBJECTS)
+    views = ShardSet(data / "views", [entry.uid for entry in chosen])
+    rows = [[on_white(np.array(views.get("images", index)[0])) for index in range(len(chosen))]]
+    for name in representations:
+        first = first_samples(data / "samples" / name)
+        shapes = [first[entry.uid, prompt] for entry in chosen]
+        rows.append([on_white(shape_pictures(shape, num_views=1, resolution=2 * SIDE)[0]) for shape in shapes])
+    Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows])).save(out, optimize=True)
+    print(f"{out}: {len(chosen)} objects, {', '.join(representations)}, prompt {prompt}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "both")
