@@ -15,7 +15,15 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def ssim(first: Float[Tensor, "V C H W"], second: Float[Tensor, "V C H W"]) -> Float[Tensor, " V"]:
-    """Return the mean similarity of each pair of pictures, colours in [0, 1]; 1 = equal. The border is zero."""
+    """Return the mean similarity of each pair of pictures, colours in [0, 1]; 1 = equal. The border is zero.
+
+    In fp32, under autocast, too: a variance is the difference of two near numbers, of which bf16 leaves nothing.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        return _ssim(first.float(), second.float())
+
+
+def _ssim(first: Float[Tensor, "V C H W"], second: Float[Tensor, "V C H W"]) -> Float[Tensor, " V"]:
     offsets = torch.arange(_WINDOW, dtype=first.dtype, device=first.device) - _WINDOW // 2
     bell = torch.exp(-offsets.square() / (2 * _SIGMA**2))
     bell = bell / bell.sum()

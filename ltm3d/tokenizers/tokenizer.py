@@ -69,6 +69,7 @@ class Tokenizer(nn.Module, ABC):
         examples: makes the training examples of a set of targets, as (targets, example config, augment=…).
         is_set: tokens come from a draw of the shape's points, so that the audit can ask whether token i stays token i;
             else there is nothing to draw, and the audit does not apply.
+        training_version: raised where training changes by more than its settings: runs of before are then done again.
     """
 
     kind: ClassVar[str]
@@ -77,6 +78,7 @@ class Tokenizer(nn.Module, ABC):
     example_config_type: ClassVar[type[Any]]
     examples: ClassVar[Callable[..., Any]]
     is_set: ClassVar[bool] = True
+    training_version: ClassVar[int] = 1
     config: Any
     latent_mean: Tensor
     latent_std: Tensor

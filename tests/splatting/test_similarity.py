@@ -44,3 +44,17 @@ def test_two_flat_pictures_have_the_closed_form() -> None:
     one, two = torch.full((1, 1, 64, 64), 0.5), torch.full((1, 1, 64, 64), 0.25)
     truth = (2 * 0.5 * 0.25 + 1e-4) / (0.5**2 + 0.25**2 + 1e-4)
     assert abs(float(ssim(one, two)) - truth) < 0.05
+
+
+def test_autocast_changes_neither_the_value_nor_the_gradient() -> None:
+    random = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 5, 5, generator=random), size=32, mode="bilinear")
+    other = (smooth + 0.02 * torch.randn(1, 3, 32, 32, generator=random)).clamp(0, 1).requires_grad_()
+    found = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            value = ssim(smooth, other)
+        found.append((value, torch.autograd.grad(value.sum(), other)[0]))
+    assert found[1][0].dtype == torch.float32
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two)
