@@ -12,7 +12,7 @@ from ltm3d.serving.pages import SINGLE_FILE
 from ltm3d.shards.index import IndexEntry
 from pipelines import _stage
 
-COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou", "normal_consistency")
+COLUMNS = ("psnr", "ssim", "triangle_accuracy", "chamfer_l1", "f_score@0.05", "volume_iou", "normal_consistency")
 
 
 def write_page(

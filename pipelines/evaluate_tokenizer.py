@@ -21,7 +21,7 @@ from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
 from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
-from pipelines._gallery import choose, write_page
+from pipelines._gallery import COLUMNS, choose, write_page
 from pipelines._planning import available
 
 WORST_FIRST = "chamfer_l1"
@@ -56,8 +56,7 @@ def main(representation: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
         log_document(stage.tracker, document)
-        columns = ("volume_iou", "chamfer_l1", "f_score@0.05", "normal_consistency")
-        _stage.logger.info("\n%s", to_text(to_document(scores, seed=stage.seed), columns))
+        _stage.logger.info("\n%s", to_text(to_document(scores, seed=stage.seed), COLUMNS))
         show(stage, representation, tokenizer, assets, entries, scores, config)
 
 

@@ -49,7 +49,9 @@ def to_document(scores: Sequence[Scores], *, seed: int) -> dict[str, dict[str, d
 
 
 def to_text(document: Mapping[str, Mapping[str, Mapping[str, float]]], columns: Sequence[str]) -> str:
-    """Lay the table out for a terminal."""
+    """Lay the table out for a terminal; figures that no row has are left out."""
+    rows = [summary for methods in document.values() for summary in methods.values()]
+    columns = [column for column in columns if any(column in summary for summary in rows)]
     header = f"{'prompt':<8}{'method':<24}" + "".join(f"{column:>24}" for column in columns)
     lines = [header]
     for prompt, methods in document.items():
