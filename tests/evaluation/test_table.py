@@ -16,9 +16,11 @@ def test_samples_are_averaged_before_assets_are_resampled() -> None:
 def test_the_table_names_prompt_and_method() -> None:
     scores = Scores("retrieval", "text")
     scores.add("a", [{"cd": 0.5}])
-    document = to_document([scores], seed=0)
+    others = Scores("generated", "text")
+    others.add("a", [{"cd": 0.1, "iou": 0.9}])
+    document = to_document([scores, others], seed=0)
     assert document["text"]["retrieval"]["cd"] == 0.5
-    text = to_text(document, ("cd", "iou"))
-    assert "retrieval" in text
-    assert "0.5000 [0.5000, 0.5000]" in text
-    assert text.splitlines()[1].endswith("-")
+    header, retrieval, generated = to_text(document, ("cd", "iou", "psnr")).splitlines()
+    assert header.split() == ["prompt", "method", "cd", "iou"], "no row has psnr"
+    assert "retrieval" in retrieval and "0.5000 [0.5000, 0.5000]" in retrieval and retrieval.endswith("-")
+    assert generated.endswith("0.9000 [0.9000, 0.9000]")
