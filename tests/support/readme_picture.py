@@ -18,13 +18,17 @@ from pipelines._gallery import choose
 from pipelines._planning import available
 
 NUM_OBJECTS = 14
-SIDE = 160
+SIDE, MARGIN = 160, 12
 
 
 def on_white(picture: np.ndarray) -> np.ndarray:
-    """Lay a picture [H, W, 4] of straight alpha on white, SIDE pixels wide."""
-    page = Image.new("RGBA", (SIDE, SIDE), "white")
-    page.alpha_composite(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    """Lay what a picture [H, W, 4] of straight alpha shows on white, its longer side MARGIN short of SIDE pixels."""
+    page, whole = Image.new("RGBA", (SIDE, SIDE), "white"), Image.fromarray(picture)
+    shown = whole.crop(whole.getchannel("A").getbbox() or (0, 0, 1, 1))
+    scale = (SIDE - MARGIN) / max(shown.size)
+    size = tuple(max(1, round(scale * length)) for length in shown.size)
+    shown = shown.resize(size, Image.Resampling.LANCZOS)
+    page.alpha_composite(shown, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
     return np.asarray(page.convert("RGB"))
 
 
