@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.viewer import view_html
 from ltm3d.tokenizers.kinds import load_tokenizer
+from ltm3d.tokenizers.tokenizer import Tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
@@ -45,11 +47,10 @@ def main(representation: str) -> None:
         models = stage.data / "models"
         folders = {part: models / part / representation for part in ("tokenizer", "reconstructor", "generator")}
         check_trained_on(*folders.values())  # the generator's weights are not needed: its samples are there
-        reader_folder = models / "attribute_reader"
-        reader = AttributeReader.load(reader_folder) if (reader_folder / CONFIG_FILE).is_file() else None
-        evaluator = Evaluator(
-            data, load_tokenizer(folders["tokenizer"]), Reconstructor.load(folders["reconstructor"]), reader
-        )
+        tokenizer, reader_folder = load_tokenizer(folders["tokenizer"]), models / "attribute_reader"
+        unread = why_unread(tokenizer, reader_folder)
+        reader = None if unread else AttributeReader.load(reader_folder)
+        evaluator = Evaluator(data, tokenizer, Reconstructor.load(folders["reconstructor"]), reader)
         stage.start_ray()
         scores = evaluator.scores(view=sampling.view, map_assets=map_over_ray)
         work = evaluator.alignment_work(view=sampling.view) if config.alignment.clip else []
@@ -63,7 +64,7 @@ def main(representation: str) -> None:
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             **evaluator.reference_hashes(),
-            "alignment": {"skipped": alignment.skipped},
+            "alignment": {"skipped": alignment.skipped | ({"attributes": unread} if unread else {})},
             "fidelity_ratio": fidelity_ratios(table),
             "attribute_ratio": attribute_ratios(attributes),
             "attributes": attributes,
@@ -95,6 +96,13 @@ def main(representation: str) -> None:
         if shapes:
             for path in write_shapes(stage.state_dir / "shapes", shapes, page=view_html(shapes)):
                 stage.tracker.log_artifact(path, "shapes")
+
+
+def why_unread(tokenizer: Tokenizer | type[Tokenizer], reader_folder: Path) -> str:
+    """Say why attributes are not read back; empty where they are."""
+    if tokenizer.shape_type is not Mesh:
+        return f"the reader samples faces, a {tokenizer.shape_type.__name__} has none"
+    return "" if (reader_folder / CONFIG_FILE).is_file() else f"{reader_folder} holds no reader"
 
 
 def measure_shape_sets(

@@ -12,6 +12,9 @@ from mlflow_database import new_database
 from small_clip import save_small_clip
 
 from ltm3d.evaluation.alignment import weights_name
+from ltm3d.tokenizers.mesh import MeshTokenizer
+from ltm3d.tokenizers.point_cloud import PointCloudTokenizer
+from pipelines.evaluate_generator import why_unread
 
 REPRESENTATIONS = ("sdf", "point_cloud", "mesh", "gaussians")
 PARAMS = """
@@ -58,10 +61,17 @@ def test_every_representation_is_measured_by_the_same_protocol(tmp_path: Path, r
         assert figures["test-small"]["chamfer_l1"] > figures["test-big"]["chamfer_l1"], "the failure counts, and badly"
         assert by_asset["retrieval/image"]["test-big"]["chamfer_l1"] == pytest.approx(2 * 0.1, rel=0.1)
         assert document["sets"]["image/generated"]["num_shapes"] == 2
-        assert set(document["alignment"]["skipped"]) == {"ulip2", "uni3d"}
+        assert set(document["alignment"]["skipped"]) == {"ulip2", "uni3d", "attributes"}
         assert generated[f"clip_image:{clip}"] < document["none"]["true_mesh"][f"clip_image:{clip}"] == pytest.approx(1)
         assert -1 <= figures["test-big"][f"clip_text:{clip}"] <= 1
         assert (tmp_path / "data" / "gallery" / name / "index.html").is_file()
     for hashed in ("test_ids_sha256", "references_sha256", "retrieval_ids_sha256"):
         (digest,) = {document[hashed] for document in documents.values()}
         assert len(digest) == 64
+
+
+def test_attributes_are_read_from_meshes_alone_and_the_rest_is_named(tmp_path: Path) -> None:
+    assert "holds no reader" in why_unread(MeshTokenizer, tmp_path)
+    (tmp_path / "config.json").touch()
+    assert why_unread(MeshTokenizer, tmp_path) == ""
+    assert why_unread(PointCloudTokenizer, tmp_path) == "the reader samples faces, a PointCloud has none"
