@@ -54,6 +54,12 @@ def test_an_option_trains_encodes_and_decodes(option: str, tmp_path: Path) -> No
         assets, params.get(f"tokenizer.{representation}.examples", kind.example_config_type), augment=True
     )
     batch = training_batch(examples, range(2), seed=0, step=0, batch_size=2)
+    with torch.no_grad():
+        plain = model.training_loss(batch, StepRandom(0, 0, range(2)))[1]
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model.training_loss(batch, StepRandom(0, 0, range(2)))[1]
+    for name in plain:  # what bf16 makes noise of must be computed in fp32
+        assert float(half[name]) == pytest.approx(float(plain[name]), rel=0.02, abs=0.01), name
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(6):
