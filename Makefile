@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # All of params.yaml, or those that are asked for: make demo REPRESENTATIONS="sdf mesh"
 REPRESENTATIONS ?=
-export LISTED = import yaml; print(*yaml.safe_load(open("params.yaml"))["representations"])
+demo: export LISTED = import yaml; print(*yaml.safe_load(open("params.yaml"))["representations"])
 demo: setup
 	dvc repro $(foreach each,$(REPRESENTATIONS),evaluate_tokenizer@$(each) register@$(each))
 	@promoted=0; for each in $(or $(REPRESENTATIONS),$$(python -c "$$LISTED")); do \

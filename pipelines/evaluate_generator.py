@@ -64,7 +64,7 @@ def main(representation: str) -> None:
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             **evaluator.reference_hashes(),
-            "alignment": {"skipped": alignment.skipped | ({"attributes": unread} if unread else {})},
+            "skipped": alignment.skipped | ({"attributes": unread} if unread else {}),
             "fidelity_ratio": fidelity_ratios(table),
             "attribute_ratio": attribute_ratios(attributes),
             "attributes": attributes,

@@ -130,7 +130,7 @@ def _limits(facts: CardFacts) -> list[str]:
     }
     counts = ", ".join(f"{count} ({prompt})" for prompt, count in failed.items()) or "unknown"
     lines.append(f"- Samples without a surface: {counts}.")
-    skipped = facts.document.get("alignment", {}).get("skipped", {})
+    skipped = facts.document.get("skipped", {})
     lines += [f"- Not measured: {name}: {reason}" for name, reason in sorted(skipped.items())]
     return ["\n".join(lines)]
 

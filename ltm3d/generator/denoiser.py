@@ -20,6 +20,8 @@ from ltm3d.nn.embeddings import TimeEmbedding
 class DenoiseNet(nn.Module):
     """Residual MLP modulated by time and condition through adaptive layer norm; gates and output begin at zero."""
 
+    one_program = True
+
     def __init__(self, *, token_dim: int, num_outputs: int, condition_width: int, width: int, depth: int) -> None:
         super().__init__()
         self.width = width

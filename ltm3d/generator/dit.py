@@ -103,6 +103,8 @@ class Dit(TokenModel):
 class ModulatedTransformerBlock(nn.Module):
     """Self-attention and feed-forward, each x + gate · f(norm(x) · (1 + scale) + shift); gates begin at zero."""
 
+    one_program = True
+
     def __init__(self, width: int, *, num_heads: int) -> None:
         super().__init__()
         self.modulation = nn.Linear(width, 6 * width)

@@ -1,4 +1,7 @@
-"""Pre-norm transformer blocks, and the learned tokens they start from."""
+"""Pre-norm transformer blocks, and the learned tokens they start from.
+
+What says `one_program` holds no branch on data: it is what torch.compile takes whole (`ltm3d.training.blocks`).
+"""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,6 +32,8 @@ class FeedForward(nn.Sequential):
 
 class Block(nn.Module):
     """Self-attention and feed-forward, each x + f(norm(x))."""
+
+    one_program = True
 
     def __init__(self, width: int, *, num_heads: int) -> None:
         super().__init__()
@@ -83,6 +88,8 @@ def run_blocks(
 
 class CrossBlock(nn.Module):
     """Cross-attention to a context and feed-forward, each x + f(norm(x))."""
+
+    one_program = True
 
     def __init__(self, width: int, *, num_heads: int, context_width: int) -> None:
         super().__init__()

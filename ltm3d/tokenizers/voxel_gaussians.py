@@ -71,15 +71,24 @@ class VoxelDecoder(nn.Module):
 
 
 def voxel_centers(voxels: Int[Tensor, "*any"], grid: int) -> Float[Tensor, "*any 3"]:
-    """Return the centres of voxels that are numbered x first, then y, then z."""
-    cells = torch.stack([voxels % grid, voxels // grid % grid, voxels // grid**2], dim=-1)
-    return (2 * cells + 1) / grid - 1
+    """Return the centres of voxels."""
+    return (2 * cells_of(voxels, grid) + 1) / grid - 1
+
+
+def cells_of(voxels: Int[Tensor, "*any"], grid: int) -> Int[Tensor, "*any 3"]:
+    """Return the cells along each axis of voxels that are numbered x first, then y, then z."""
+    return torch.stack([voxels % grid, voxels // grid % grid, voxels // grid**2], dim=-1)
+
+
+def numbers_of(cells: Int[Tensor, "*any 3"], grid: int) -> Int[Tensor, "*any"]:
+    """Return the voxels' numbers; the nearest of the grid for a cell outside."""
+    x, y, z = cells.clamp(0, grid - 1).unbind(-1)
+    return x + grid * (y + grid * z)
 
 
 def voxels_of(points: Float[Tensor, "B P 3"], grid: int) -> Int[Tensor, "B P"]:
     """Return the number of the voxel that each point lies in; the nearest, outside [-1, 1]^3."""
-    cells = ((points + 1) * (grid / 2)).floor().long().clamp(0, grid - 1)
-    return cells[..., 0] + grid * (cells[..., 1] + grid * cells[..., 2])
+    return numbers_of(((points + 1) * (grid / 2)).floor().long(), grid)
 
 
 def occupied_voxels(
@@ -104,7 +113,5 @@ def draw_voxels(
     Args:
         near, anywhere: uniform in [0, 1).
     """
-    cells = torch.stack([occupied % grid, occupied // grid % grid, occupied // grid**2], dim=-1)
-    cells = (cells + (near * (2 * REACH + 1)).long() - REACH).clamp(0, grid - 1)
-    beside = cells[..., 0] + grid * (cells[..., 1] + grid * cells[..., 2])
+    beside = numbers_of(cells_of(occupied, grid) + (near * (2 * REACH + 1)).long() - REACH, grid)
     return torch.cat([beside, (anywhere * grid**3).long()], dim=1)

@@ -1,4 +1,4 @@
-"""What is done to a model's transformer blocks before training: compiled, or run again in the backward pass."""
+"""What is done to a model's blocks before training: compiled, or run again in the backward pass."""
 
 from functools import partial
 
@@ -15,12 +15,14 @@ def prepare_blocks(model: nn.Module, *, recompute: bool, compiles: bool) -> None
     Args:
         recompute: keep only a block's inputs for the backward pass ("activation checkpointing"); a model with a
             `recompute` of its own that is on is left alone.
-        compiles: with torch.compile, one program for all blocks alike and for any number of tokens.
+        compiles: with torch.compile what says `one_program`, one for all blocks alike and for any number of tokens.
     """
     blocks = [module for module in model.modules() if isinstance(module, Block | CrossBlock)]
     recompute = recompute and not any(getattr(module, "recompute", False) is True for module in model.modules())
-    for block in blocks:
-        if compiles:
-            block.forward = torch.compile(block.forward, dynamic=True)  # type: ignore[method-assign]
-        if recompute:
+    if compiles:
+        for module in model.modules():
+            if getattr(module, "one_program", False):
+                module.forward = torch.compile(module.forward, dynamic=True)
+    if recompute:
+        for block in blocks:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]

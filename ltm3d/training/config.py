@@ -45,7 +45,8 @@ class TrainingConfig:
             (they as well; stage 3).
         activation_checkpointing: keep only each transformer block's input and run it again in the backward pass; in
             models that do so by a setting of their own, theirs holds.
-        compile: run the transformer blocks through torch.compile; not with stage 3.
+        compile: run the transformer blocks and the DenoiseNet through torch.compile; the first steps take one or two
+            minutes, and it needs a C++ compiler; not with stage 3.
         ema_decay: 0 = off. Warmed up: the decay of step t is min(ema_decay, (1 + t) / (10 + t)).
         max_skipped_steps: a step whose loss or gradient is not finite changes nothing and is counted; with more than
             these the run stops.

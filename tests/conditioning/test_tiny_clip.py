@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from half_precision import assert_same_in_bf16
 from torch import Tensor
 
 from ltm3d.conditioning.clip_examples import ClipExamples
@@ -224,6 +225,12 @@ def test_every_weight_takes_part_in_the_loss(model: TinyClip) -> None:
     data = examples()
     model.training_loss(batch_of(data, np.random.default_rng(0)), Draws(0, len(data)))[0].backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
+def test_bf16_makes_noise_of_nothing(model: TinyClip) -> None:
+    data = examples()
+    batch = batch_of(data, np.random.default_rng(0))
+    assert_same_in_bf16(model, lambda: model.training_loss(batch, Draws(0, len(data))))
 
 
 def test_transformers_loads_what_was_saved(model: TinyClip, tmp_path: Path) -> None:

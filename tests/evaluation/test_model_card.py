@@ -9,7 +9,7 @@ from ltm3d.shards.index import IndexEntry
 DOCUMENT = {
     "protocol": "eval/v1",
     "num_test_assets": 53,
-    "alignment": {"skipped": {"uni3d": "no weights"}},
+    "skipped": {"uni3d": "no weights"},
     "fidelity_ratio": {"image": 1.55, "text": 0.9},
     "image": {
         "generated": {"chamfer_l1": 0.1, "chamfer_l1_low": 0.05, "chamfer_l1_high": 0.2, "num_failures": 3},

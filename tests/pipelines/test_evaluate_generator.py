@@ -61,7 +61,7 @@ def test_every_representation_is_measured_by_the_same_protocol(tmp_path: Path, r
         assert figures["test-small"]["chamfer_l1"] > figures["test-big"]["chamfer_l1"], "the failure counts, and badly"
         assert by_asset["retrieval/image"]["test-big"]["chamfer_l1"] == pytest.approx(2 * 0.1, rel=0.1)
         assert document["sets"]["image/generated"]["num_shapes"] == 2
-        assert set(document["alignment"]["skipped"]) == {"ulip2", "uni3d", "attributes"}
+        assert set(document["skipped"]) == {"ulip2", "uni3d", "attributes"}
         assert generated[f"clip_image:{clip}"] < document["none"]["true_mesh"][f"clip_image:{clip}"] == pytest.approx(1)
         assert -1 <= figures["test-big"][f"clip_text:{clip}"] <= 1
         assert (tmp_path / "data" / "gallery" / name / "index.html").is_file()

@@ -1,4 +1,4 @@
-"""Losses of transformer blocks trained with and without torch.compile: `python compiled_training.py` prints JSON.
+"""Losses of blocks and a DenoiseNet trained with and without torch.compile: `python compiled_training.py` prints JSON.
 
 In a process of its own: the shape checks of the tests are nothing that torch.compile can look through.
 """
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from toy_training import toy_config
 
+from ltm3d.generator.denoiser import DenoiseNet
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import Block
 from ltm3d.training.engine import TorchEngine
@@ -17,27 +18,29 @@ from ltm3d.training.engine import TorchEngine
 NUM_STEPS, WIDTH = 4, 16
 
 
-class TwoBlocks(nn.Module):
+class TinyGenerator(nn.Module):
     """Two blocks over a number of tokens that differs from step to step, as that of the known ones does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(Block(WIDTH, num_heads=2) for _ in range(2))
+        self.denoiser = DenoiseNet(token_dim=3, num_outputs=3, condition_width=WIDTH, width=WIDTH, depth=1)
 
     def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
         num_tokens = 3 + int(torch.randint(9, (), generator=random.shared))
         x = random.normal(num_tokens, WIDTH)
-        target = x.flip(1)
+        target = x.flip(1)[..., :3].flatten(0, 1).repeat_interleave(2, dim=0)
         for block in self.blocks:
             x = block(x)
-        return (x - target).square().mean(), {}
+        noise, time = random.normal(2 * num_tokens, 3).flatten(0, 1), random.uniform(2 * num_tokens).flatten()
+        return (self.denoiser(noise, time, self.denoiser.modulate(x.flatten(0, 1))) - target).square().mean(), {}
 
 
 def losses(*, compiles: bool, recomputes: bool) -> list[float]:
     """Train from the same start."""
     torch.manual_seed(0)
     config = toy_config(compile=compiles, activation_checkpointing=recomputes, zero_stage=None)
-    engine = TorchEngine(TwoBlocks(), config, world_size=1, device=torch.device("cpu"))
+    engine = TorchEngine(TinyGenerator(), config, world_size=1, device=torch.device("cpu"))
     found = []
     for step in range(NUM_STEPS):
         loss, _ = engine.accumulate({}, StepRandom(0, step, range(4)))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from half_precision import assert_same_in_bf16
 from shapes import box, sphere
 from tiny_targets import Targets
 
@@ -54,12 +55,8 @@ def test_an_option_trains_encodes_and_decodes(option: str, tmp_path: Path) -> No
         assets, params.get(f"tokenizer.{representation}.examples", kind.example_config_type), augment=True
     )
     batch = training_batch(examples, range(2), seed=0, step=0, batch_size=2)
-    with torch.no_grad():
-        plain = model.training_loss(batch, StepRandom(0, 0, range(2)))[1]
-        with torch.autocast("cpu", torch.bfloat16):
-            half = model.training_loss(batch, StepRandom(0, 0, range(2)))[1]
-    for name in plain:  # what bf16 makes noise of must be computed in fp32
-        assert float(half[name]) == pytest.approx(float(plain[name]), rel=0.02, abs=0.01), name
+    # which target is the nearest may change with a digit, and its gradient with it
+    assert_same_in_bf16(model, lambda: model.training_loss(batch, StepRandom(0, 0, range(2))), likeness=0.97)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(6):
