@@ -24,6 +24,7 @@ from typing import Any
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.evaluation.ablation import FIGURE, AblationRun, ablation_rows, to_markdown
 from ltm3d.transforms.sample_shapes import PROMPTS
+from pipelines._params import PARAMS_FILE
 from pipelines._stage import git_commit, set_up_logging
 from pipelines.compose import compose, recipes, write_params
 
@@ -89,11 +90,15 @@ def run(item: Item) -> None:
     """
     raw = settings_of(item)
     num_steps = raw["generator"][REPRESENTATION]["training"]["num_steps"]
+    before = PARAMS_FILE.read_text()
     write_params(raw)
     label = f"ablation-{item[0].replace('_', '-')}-{item[1]}"
     start = time.monotonic()
     target = f"evaluate_generator@{REPRESENTATION}"
-    done = subprocess.run(["dvc", "exp", "run", "--force", "--name", label, target], check=False)
+    try:
+        done = subprocess.run(["dvc", "exp", "run", "--force", "--name", label, target], check=False)
+    finally:
+        PARAMS_FILE.write_text(before)
     if done.returncode:
         raise Ltm3dError(f"{label} ended with {done.returncode}; mend what it says and call this again: it goes on")
     by_asset = json.loads((METRICS / f"generator_{REPRESENTATION}_assets.json").read_text())

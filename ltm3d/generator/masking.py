@@ -13,6 +13,7 @@ from ltm3d.nn.randomness import SampleRandom
 
 Order = Literal["random", "raster"]
 Schedule = Literal["cosine", "linear"]
+MAX_STDS = 6  # beyond, nothing of a normal distribution is left to truncate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,15 @@ class MaskRatio:
     minimum: float = 0.7
 
     def __post_init__(self) -> None:
-        if not 0 < self.minimum <= 1:
-            raise ConfigError(f"minimum mask ratio is {self.minimum}; it must lie in (0, 1]")
+        if not 0 < self.minimum < 1:
+            raise ConfigError(f"minimum mask ratio is {self.minimum}; it must lie in (0, 1)")
+        if self.std <= 0:
+            raise ConfigError(f"std of the mask ratio is {self.std}; it must be above 0")
+        if not self.minimum - MAX_STDS * self.std < self.center < 1 + MAX_STDS * self.std:
+            raise ConfigError(
+                f"center of the mask ratio is {self.center}: [{self.minimum}, 1] lies more than {MAX_STDS} of its std "
+                f"{self.std} away; move it nearer or raise std"
+            )
 
     def mean(self) -> float:
         """Return the mean of the truncated normal: μ + σ (φ(a) - φ(b)) / (Φ(b) - Φ(a)), a and b the standard bounds."""

@@ -61,6 +61,9 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        for name in ("encoder_depth", "decoder_depth", "denoiser_depth", "noise_draws"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.num_prefix < 0:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be 0 (no prefix learning) or more")
         if not 0 <= self.known_corruption <= 1:

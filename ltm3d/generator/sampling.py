@@ -35,7 +35,7 @@ class SamplingConfig:
         text_guidance_scale: of the text beyond the image, `guidance_scale` then being the image's (`guide_each`);
             None = one scale for both. Takes three branches instead of two.
         guidance_schedule: `linear`, it grows from 1 to the scale with the known tokens; `constant`.
-        temperature: factor on the noise that diffusion starts from.
+        temperature: factor on the noise that the flow starts from, or that DDPM adds at each step: not the same knob.
         alpha_schedule: weight α_i of the sampled tokens against the reconstructed ones: `power`, ((i + 1)/S)^p;
             `constant`, `alpha` at every step; `off`, α = 1, no reconstruction guidance.
         alpha_power: p.
@@ -62,6 +62,12 @@ class SamplingConfig:
         for name in ("guidance_scale", "text_guidance_scale"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more (1 = off)")
+        if self.temperature < 0:
+            raise ConfigError(f"temperature is {self.temperature}; it must be 0 (no noise) or more")
+        if not 0 <= self.alpha <= 1 or self.alpha_power < 0:
+            raise ConfigError(
+                f"alpha is {self.alpha}, alpha_power {self.alpha_power}; use [0, 1] and at least 0"
+            )
         if self.guidance_schedule not in ("linear", "constant"):
             raise ConfigError(f"guidance_schedule is {self.guidance_schedule!r}; it must be 'linear' or 'constant'")
         if self.alpha_schedule not in ("power", "constant", "off"):

@@ -37,6 +37,19 @@ def test_no_step_is_an_error() -> None:
         known_after_steps(4, 0, "cosine")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"minimum": 1.0}, "minimum mask ratio is 1.0"),
+        ({"std": 0.0}, "std of the mask ratio is 0.0"),
+        ({"center": 0.0, "std": 0.01}, "center of the mask ratio is 0.0"),
+    ],
+)
+def test_a_mask_ratio_that_cannot_be_drawn_is_an_error(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MaskRatio(**settings)
+
+
 def test_mask_ratio_is_a_truncated_normal() -> None:
     generator = torch.Generator().manual_seed(0)
     counts = torch.tensor([MaskRatio().draw_count(1000, generator) for _ in range(3000)]).float() / 1000
