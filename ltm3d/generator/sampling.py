@@ -65,9 +65,7 @@ class SamplingConfig:
         if self.temperature < 0:
             raise ConfigError(f"temperature is {self.temperature}; it must be 0 (no noise) or more")
         if not 0 <= self.alpha <= 1 or self.alpha_power < 0:
-            raise ConfigError(
-                f"alpha is {self.alpha}, alpha_power {self.alpha_power}; use [0, 1] and at least 0"
-            )
+            raise ConfigError(f"alpha is {self.alpha}, alpha_power {self.alpha_power}; use [0, 1] and at least 0")
         if self.guidance_schedule not in ("linear", "constant"):
             raise ConfigError(f"guidance_schedule is {self.guidance_schedule!r}; it must be 'linear' or 'constant'")
         if self.alpha_schedule not in ("power", "constant", "off"):

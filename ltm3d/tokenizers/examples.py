@@ -33,17 +33,23 @@ class SdfExampleConfig(AugmentationConfig):
 
     The stored sets are shuffled, so a contiguous slice at a random place is a random draw. A mirrored shape has exact
     distances; a stretched one nearly, see `stretch_distances`, so `scale` is off unless asked for.
+
+    Attributes:
+        num_surface: points that the encoder reads.
+        sharp_share: the tokenizer's own: of these, the share that lies on sharp edges.
     """
 
     num_surface: int = 1024
     num_volume: int = 512
     num_near: int = 512
+    sharp_share: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("num_surface", "num_volume", "num_near"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        check_share(self.sharp_share)
 
     @property
     def num_encoded(self) -> int:
@@ -57,10 +63,12 @@ class SdfExamples(TargetExamples):
     config: SdfExampleConfig
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return `surface` [S, 6], `volume` and `near` [Q, 4]."""
+        """Return `surface` [S, 6], those of sharp edges last, `volume` and `near` [Q, 4]."""
         config = self.config
-        counts = {"surface": config.num_surface, "volume": config.num_volume, "near": config.num_near}
+        counts = {"volume": config.num_volume, "near": config.num_near}
+        counts = split_points(config.num_surface, config.sharp_share) | counts
         example = {name: _slice(self.targets.get(name, index), count, rng) for name, count in counts.items()}
+        example["surface"] = np.concatenate([example["surface"], example.pop("sharp")])
         if self.augment:
             stored = np.asarray(self.targets.get("surface", index), np.float32) if config.scale > 0 else None
             stretch = draw_stretch(config, example["surface"][:, :3] if stored is None else stored[:, :3], rng)
@@ -71,6 +79,20 @@ class SdfExamples(TargetExamples):
                 values[:, :3] *= stretch
             example["surface"][:, 3:] = stretch_normals(example["surface"][:, 3:], stretch)
         return example
+
+
+def check_share(sharp_share: float) -> None:
+    """Raises:
+    ConfigError: the share leaves no point of the whole surface.
+    """
+    if not 0 <= sharp_share < 1:
+        raise ConfigError(f"sharp_share is {sharp_share}; it must lie in [0, 1)")
+
+
+def split_points(num_points: int, sharp_share: float) -> dict[str, int]:
+    """Say how many points are of the whole surface and how many of sharp edges."""
+    num_sharp = round(sharp_share * num_points)
+    return {"surface": num_points - num_sharp, "sharp": num_sharp}
 
 
 def _slice(stored: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -26,7 +26,7 @@ from ltm3d.settings import later
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.anchored import NUM_FREQUENCIES, AnchoredConfig, AnchoredTokenizer, spread_points
 from ltm3d.tokenizers.decoding import OccupancyField, TokenField
-from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
+from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples, check_share, split_points
 from ltm3d.tokenizers.field_decoder import FieldDecoder
 from ltm3d.tokenizers.field_losses import eikonal_loss, field_gradients, normal_loss
 from ltm3d.tokenizers.point_queries import curve_codes, farthest_queries
@@ -46,6 +46,7 @@ class SdfTokenizerConfig(AnchoredConfig):
         truncation: distances are clipped to [-truncation, truncation] (normalised frame) before the loss.
         near_weight: weight of the near-surface queries' loss beside the volume queries' (VecSetX: 10).
         sign_weight: weight of the cross-entropy of inside against outside.
+        sharp_share: share of the encoded points that lies on sharp edges (cf. Dora, arXiv 2412.17808).
         memory_expansion: vectors that each token becomes before the field's decoder attends to them.
         queries: what the encoder asks the surface with: `learned` vectors, so that token i means the same everywhere;
             or `points`, the shape's own farthest points in canonical order (point_queries.py).
@@ -58,6 +59,7 @@ class SdfTokenizerConfig(AnchoredConfig):
     truncation: float = 0.1
     near_weight: float = 10.0
     sign_weight: float = 1.0
+    sharp_share: float = 0.0
     memory_expansion: int = 4
     queries: Literal["learned", "points"] = later("learned")
     head: Literal["distance", "occupancy"] = later("distance")
@@ -67,6 +69,7 @@ class SdfTokenizerConfig(AnchoredConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_share(self.sharp_share)
         if self.truncation <= 0:
             raise ConfigError(f"truncation is {self.truncation}; it must be above 0")
         if self.eikonal_weight < 0 or self.normal_weight < 0:
@@ -105,9 +108,12 @@ class SdfTokenizer(AnchoredTokenizer):
                 self.anchors.copy_(self.anchors[curve_codes(self.anchors).argsort()])
 
     def inputs(self, targets: ShardSet, index: int, *, num_points: int, draw: int = 0) -> Inputs:
-        """Read `surface` [S, 6]: points with normals."""
-        points = stored_points(targets, "surface", index, num_points=num_points, draw=draw)
-        return {"surface": points.astype(np.float32)}
+        """Read `surface` [S, 6]: points with normals, those of sharp edges last."""
+        parts = split_points(num_points, self.config.sharp_share)
+        points = [
+            stored_points(targets, name, index, num_points=count, draw=draw) for name, count in parts.items() if count
+        ]
+        return {"surface": np.concatenate(points).astype(np.float32)}
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Posterior:
         """Encode `surface` [B, S, 6].

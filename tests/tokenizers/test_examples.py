@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shapes import sphere
+from shapes import box, sphere
 from tiny_targets import Targets
 from tiny_tokenizers import SMALL
 
+from ltm3d.errors import ConfigError
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
@@ -40,6 +41,21 @@ def test_a_stretched_sphere_is_an_ellipsoid_with_the_right_signs_and_normals() -
     normals = example["surface"][:, :3] / axes**2
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     assert np.einsum("nx,nx->n", normals, example["surface"][:, 3:]).min() > 0.97
+
+
+def test_a_share_of_the_encoded_points_lies_on_sharp_edges_in_training_and_after() -> None:
+    config = SdfTargetConfig(num_surface=2000, num_sharp=400, num_volume=400, num_near=400)
+    mesh = box((1.2, 1.2, 1.2))
+    assets = Targets([build_sdf_target(mesh, config=config, rng=np.random.default_rng(0))[0]])
+    example = SdfExamples(assets, SdfExampleConfig(**SIZES, sharp_share=0.25), augment=False)
+    model = SdfTokenizer(SdfTokenizerConfig(**{**SMALL, "sharp_share": 0.25}))
+    read = model.inputs(assets, 0, num_points=200, draw=1)["surface"]
+    for points in (example.example(0, np.random.default_rng(1))["surface"], read):
+        assert points.shape == (200, 6) and points.dtype == np.float32
+        edges = np.sort(np.abs(points[:, :3]), axis=1)[:, 1] > 0.59  # two of three are the half side
+        assert edges[150:].all() and edges[:150].mean() < 0.2
+    with pytest.raises(ConfigError, match="sharp_share is 1"):
+        SdfExampleConfig(sharp_share=1.0)
 
 
 def test_a_broken_target_stops_training_and_is_named(tmp_path: Path) -> None:

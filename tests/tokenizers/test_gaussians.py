@@ -101,6 +101,15 @@ def test_equal_sets_match_without_loss_in_any_order() -> None:
     assert loss.item() == pytest.approx(0, abs=1e-5)
 
 
+def test_gaussians_that_are_switched_off_match_nothing() -> None:
+    table = torch.from_numpy(ASSETS.get("gaussians", 0).astype(np.float32))[None]
+    more = torch.cat([table, table + 0.01], dim=1)
+    is_off = torch.arange(more.shape[1])[None] >= table.shape[1]
+    assert match_loss(more, table, is_off)[0].item() == pytest.approx(0, abs=1e-5)
+    assert match_loss(more, table)[0].item() > 1e-3
+    assert match_loss(more, table + 0.01, is_off)[0].item() == pytest.approx(match_loss(table, table + 0.01)[0].item())
+
+
 def test_the_thin_axis_of_a_disc_on_a_sphere_is_the_direction_of_its_center() -> None:
     table = torch.from_numpy(ASSETS.get("gaussians", 0).astype(np.float32))[None]
     directions = torch.nn.functional.normalize(table[..., :3], dim=-1)
