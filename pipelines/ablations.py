@@ -39,7 +39,8 @@ METRICS = Path("data/metrics")
 REPRESENTATION = "sdf"
 # What an experiment is: its representation's part of these settings, and these that all representations share.
 OWN = ("build_targets", "tokenizer", "reconstructor", "generator", "sampling")
-SHARED = ("seed", "sources", "clean_meshes", "render_views", "condition_encoder", "encode_conditions")
+SHARED = ("seed", "sources", "clean_meshes", "render_views", "caption_views", "condition_encoder", "encode_conditions")
+MEASURE = ("num_points", "thresholds", "resolution")  # of the evaluation, what these figures hang on
 
 Item = tuple[str, int]
 
@@ -69,7 +70,8 @@ def key_of(document: Any) -> str:
 def identity(raw: dict[str, Any]) -> str:
     """Give a hash of what an experiment is, wherever it runs."""
     own = {key: raw[key][REPRESENTATION] for key in OWN}
-    return key_of([own, {key: raw[key] for key in SHARED}])
+    measure = {key: raw["evaluation"][key] for key in MEASURE}
+    return key_of([own, {key: raw[key] for key in SHARED}, measure])
 
 
 def result_file(item: Item) -> Path:

@@ -1,7 +1,7 @@
 """The ablation table: the same test prompts, samples seen and steps; one thing changed in each row, several seeds.
 
-A figure is the mean over test assets of the mean over seeds, with the 95 % bootstrap interval over assets. Beside it
-stands the difference to the full method on the same assets, paired, with its own interval, and the spread over seeds.
+A figure is the mean over test assets of the mean over seeds, with the 95 % bootstrap interval over assets, and the
+spread of the seeds. Beside it stands the difference to the full method on the same assets, its interval over both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ltm3d.metrics.bootstrap import bootstrap_interval
+from ltm3d.metrics.bootstrap import bootstrap_change, bootstrap_interval
 
 FULL = "full"
 METHOD = "generated"  # of a run; its other methods are the same in all runs, and are taken from the full one
@@ -45,14 +45,14 @@ def ablation_rows(runs: Sequence[AblationRun], *, prompts: Sequence[str], seed: 
             if by_seed:
                 rows.append(_row(variant, prompt, by_seed, full, seed))
         rows += [
-            _row(method, prompt, _by_seed(runs, FULL, f"{method}/{prompt}"), full, seed)
+            _row(method, prompt, _by_seed(runs, FULL, f"{method}/{prompt}")[:1], full, seed)  # the same in all runs
             for method in ("retrieval", "reconstruction_module")
             if _by_seed(runs, FULL, f"{method}/{prompt}")
         ]
     for method in ("category_mean", "round_trip"):
         by_seed = _by_seed(runs, FULL, f"{method}/none")
         if by_seed:
-            rows.append(_row(method, "none", by_seed, [], seed))
+            rows.append(_row(method, "none", by_seed[:1], [], seed))
     return rows
 
 
@@ -75,19 +75,21 @@ def _row(name: str, prompt: str, by_seed: Sequence[ByAsset], full: Sequence[ByAs
         "seed_std": float(values.mean(axis=1).std(ddof=1)) if len(values) > 1 else None,
     }
     if full and name != FULL and set(full[0]) == set(uids):
-        reference = np.array([[one[uid] for uid in uids] for one in full]).mean(axis=0)
-        change = bootstrap_interval(values.mean(axis=0) - reference, seed=seed)
+        change = bootstrap_change(values, np.array([[one[uid] for uid in uids] for one in full]), seed=seed)
         row |= {"change": change.mean, "change_low": change.low, "change_high": change.high}
     return row
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay the rows out, a line a name and the kinds of prompt as columns; a better figure is a smaller one."""
+    """Lay the rows out, a line a name and the kinds of prompt as columns: mean ± deviation of the seeds [interval].
+
+    A better figure is a smaller one.
+    """
     prompts = list(dict.fromkeys(row["prompt"] for row in rows if row["prompt"] != "none"))
     names = list(dict.fromkeys(row["name"] for row in rows))
     cells = {(row["name"], row["prompt"]): row for row in rows}
     lines = [
-        "| | seeds | " + " | ".join(f"{prompt}: CD-L1 | against full" for prompt in prompts) + " |",
+        "| | trainings | " + " | ".join(f"{prompt}: CD-L1 | against full" for prompt in prompts) + " |",
         "|---|---|" + "---|---|" * len(prompts),
     ]
     for name in names:
@@ -101,7 +103,8 @@ def to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    return f"{row['mean']:.4f} [{row['low']:.4f}, {row['high']:.4f}]"
+    spread = f" ± {row['seed_std']:.4f}" if row["seed_std"] is not None else ""
+    return f"{row['mean']:.4f}{spread} [{row['low']:.4f}, {row['high']:.4f}]"
 
 
 def _change(row: Mapping[str, Any]) -> str:

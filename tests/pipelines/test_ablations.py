@@ -68,6 +68,9 @@ def test_where_it_runs_is_no_part_of_what_it_is() -> None:
     raw = ablations.settings_of(("full", 0))
     assert ablations.identity({**raw, "resources": {"num_workers": 64}}) == ablations.identity(raw)
     assert ablations.identity({**raw, "seed": 5}) != ablations.identity(raw)
+    for key, value, same in (("num_points", 10, False), ("num_gallery_assets", 1, True)):
+        changed = {**raw, "evaluation": {**raw["evaluation"], key: value}}
+        assert (ablations.identity(changed) == ablations.identity(raw)) is same
 
 
 def test_experiments_are_chosen_by_name() -> None:
