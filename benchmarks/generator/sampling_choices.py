@@ -3,7 +3,7 @@
 python -m benchmarks.generator.sampling_choices [STEPS] → benchmarks/results/sampling_choices.json
 
 Run it in a checkout where `dvc repro train_reconstructor@sdf` has run. Four models are trained alike (the data, batches
-and steps of quality.py): the flow head, the DDPM head with fixed and with learned variance, the baseline. Each is sampled
+and steps of quality.py): flow head, DDPM head with fixed and with learned variance, baseline. Each is sampled
 once a prompt, from images and from texts; figures are Chamfer distances to the prompt's own shape, and their paired
 differences to the recipe's sampling with intervals over assets.
 """
