@@ -100,7 +100,8 @@ def measure_encoded(
     if isinstance(tokenizer, SdfTokenizer):
         return measure_field(
             asset.mesh,
-            tokenizer.decode_field(asset.tokens),
+            asset.tokens,
+            tokenizer=tokenizer,
             resolutions=config.resolutions,
             num_points=config.num_points,
             num_queries=config.num_queries,
