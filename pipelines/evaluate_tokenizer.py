@@ -72,9 +72,8 @@ def show(
     """Write data/gallery/tokenizer_R: inputs beside reconstructions of some test assets, categories in turn."""
     chosen = choose([entry for entry in entries if entry.split == "test"], config.num_gallery_assets)
     wanted = {entry.uid for entry in chosen}
-    decode = DecodeConfig(num_points=config.num_cloud_points, seed=stage.seed)
     shown = [asset for asset in assets if asset.uid in wanted]
-    items = reconstructed_items(tokenizer, shown, chosen, scores, decode=decode)
+    items = reconstructed_items(tokenizer, shown, chosen, scores, decode=config.decode(seed=stage.seed))
     rows = [{"grid": row.prompt, "method": row.method, **row.summary(seed=stage.seed)} for row in scores]
     words = GalleryWords(
         title=f"LTM3D · {representation} tokenizer · {stage.params.recipe}",

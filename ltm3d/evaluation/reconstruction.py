@@ -34,7 +34,7 @@ class ReconstructionConfig:
     Attributes:
         resolutions: cells an axis of the extraction grids of a field; each gives its own figures.
         num_points: surface points of each mesh.
-        num_cloud_points: of a decoded cloud.
+        num_cloud_points: of a decoded cloud, unless its decoder has a count of its own.
         num_views: held-out pictures of Gaussians.
         view_resolution: of these, pixels.
         num_queries: uniform queries of the volume IoU, and as many near the surface.
@@ -63,6 +63,10 @@ class ReconstructionConfig:
                 f"num_views is {self.num_views}, view_resolution {self.view_resolution}; "
                 "use at least 1, and a multiple of 4 from 16"
             )
+
+    def decode(self, *, seed: int) -> DecodeConfig:
+        """How tokens become the shapes that are measured; a field's further grids have figures of their own."""
+        return DecodeConfig(resolution=self.resolutions[0], num_points=self.num_cloud_points, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,11 @@ def measure_encoded(
             thresholds=config.thresholds,
             seed=seed,
         )
-    decode = DecodeConfig(num_points=config.num_cloud_points, seed=seed)
-    shapes = {"round_trip": decode_or_none(tokenizer, asset.tokens, decode)}
+    decoded = decode_or_none(tokenizer, asset.tokens, config.decode(seed=seed))
+    shapes = {"round_trip": decoded}
     if asset.target is not None:
-        shapes["ceiling"] = _first_points(asset.target, config.num_cloud_points)
+        count = len(decoded.points) if isinstance(decoded, PointCloud) else config.num_cloud_points
+        shapes["ceiling"] = _first_points(asset.target, count)
     truth = truth_of(asset.mesh, num_points=config.num_points, seed=seed)
     further = _further_figures(asset, truth.surface.points, tokenizer=tokenizer, config=config, seed=seed)
     results = {}

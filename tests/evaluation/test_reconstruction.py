@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from shapes import box, sphere
-from tiny_tokenizers import RADIUS, train_sphere_tokenizer
+from tiny_tokenizers import RADIUS, SMALL, train_sphere_tokenizer
 
+from ltm3d.evaluation import reconstruction
 from ltm3d.evaluation.clouds import cloud_figures
 from ltm3d.evaluation.faces import face_figures
 from ltm3d.evaluation.measurement import map_here
@@ -20,7 +21,9 @@ from ltm3d.representations.gaussians import GaussiansTargetConfig, build_gaussia
 from ltm3d.representations.mesh import dequantize, quantize
 from ltm3d.splatting.fitting import FitConfig
 from ltm3d.splatting.record import from_parameters
+from ltm3d.tokenizers.point_cloud import PointCloudTokenizer, PointCloudTokenizerConfig
 from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.tokenizer import DecodeConfig
 
 TOKENS = torch.zeros(4, 4)
 FIELDS = ReconstructionConfig(resolutions=(16, 32), num_points=2000, num_queries=2000)
@@ -99,3 +102,25 @@ def test_a_field_without_a_surface_is_a_failure_and_the_log_has_its_range(
         if row.method == "round_trip":
             assert row.by_asset["a"]["near_iou"] == row.by_asset["a"]["volume_iou"] == 0
     assert "the field lies in [-0.25, -0.25] and never crosses 0" in caplog.text
+
+
+def test_a_stored_cloud_is_measured_with_as_many_points_as_the_decoded_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PointCloudTokenizerConfig(**SMALL, fixed_points_a_token=16)
+    points = np.random.default_rng(0).normal(size=(4000, 3)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    counts = []
+
+    def count_points(cloud: PointCloud, *_: object, **__: object) -> dict[str, float]:
+        counts.append(len(cloud.points))
+        return {}
+
+    monkeypatch.setattr(reconstruction, "cloud_figures", count_points)
+    asset = Encoded("a", sphere(RADIUS), TOKENS, PointCloud(RADIUS * points))
+    measure = ReconstructionConfig(num_points=2000, num_cloud_points=1000)
+    measure_reconstructions(PointCloudTokenizer(config), [asset], config=measure, seed=0)
+    assert counts == [4 * 16, 4 * 16]
+
+
+def test_the_shapes_that_are_shown_are_those_that_are_measured() -> None:
+    config = ReconstructionConfig(resolutions=(128, 256), num_cloud_points=3000)
+    assert config.decode(seed=7) == DecodeConfig(resolution=128, num_points=3000, seed=7)
