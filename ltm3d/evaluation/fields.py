@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ltm3d.errors import AssetError
+from ltm3d.evaluation.cost import with_cost
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.measurement import Measured, decode_or_none
 from ltm3d.geometry.extraction import extract_mesh
@@ -50,19 +52,20 @@ def measure_field(
     truth = truth_of(mesh, inside=inside, num_points=num_points, seed=seed)
     results = {}
     for resolution in resolutions:
-        decoded = decode_or_none(tokenizer, tokens, DecodeConfig(resolution=resolution))
+        decode = DecodeConfig(resolution=resolution)
+        decoded, cost = with_cost(partial(decode_or_none, tokenizer, tokens, decode))
         ceiling = _extract(true_field, resolution)
         ceiling_inside = np.zeros(len(queries), bool) if ceiling is None else SignedDistance(ceiling)(queries) < 0
-        for method, shape, shape_inside in (
-            ("round_trip", decoded, decoded_inside),
-            ("ceiling", ceiling, ceiling_inside),
+        for method, shape, shape_inside, decode_cost in (
+            ("round_trip", decoded, decoded_inside, cost),
+            ("ceiling", ceiling, ceiling_inside, None),
         ):
             volume_inside, shape_near_inside = _halves(shape_inside)
             figures = shape_figures(
                 truth, shape, volume_inside, thresholds=thresholds, num_points=num_points, seed=seed
             )
             figures["near_iou"] = 0.0 if shape is None else iou(shape_near_inside, near_inside)
-            results[method, f"{resolution}^3"] = Measured(figures, shape is None)
+            results[method, f"{resolution}^3"] = Measured(figures, shape is None, cost=decode_cost)
     return results
 
 

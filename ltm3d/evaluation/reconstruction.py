@@ -11,11 +11,12 @@ from jaxtyping import Float
 
 from ltm3d.errors import ConfigError
 from ltm3d.evaluation.clouds import cloud_figures
+from ltm3d.evaluation.cost import with_cost
 from ltm3d.evaluation.faces import face_figures
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.fields import measure_field
 from ltm3d.evaluation.measurement import MapAssets, Measured, decode_or_none, map_here
-from ltm3d.evaluation.splats import picture_figures, true_pictures
+from ltm3d.evaluation.splats import SKIPPED_FIGURES, picture_figures, true_pictures
 from ltm3d.evaluation.table import Scores
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
@@ -94,6 +95,7 @@ def measure_reconstructions(
         for key, result in measured.items():
             row = rows.setdefault(key, Scores(*key))
             row.add(asset.uid, [result.figures], failures=int(result.is_failure))
+            row.costs += [] if result.cost is None else [result.cost]
     return list(rows.values())
 
 
@@ -113,7 +115,7 @@ def measure_encoded(
             thresholds=config.thresholds,
             seed=seed,
         )
-    decoded = decode_or_none(tokenizer, asset.tokens, config.decode(seed=seed))
+    decoded, cost = with_cost(partial(decode_or_none, tokenizer, asset.tokens, config.decode(seed=seed)))
     shapes = {"round_trip": decoded}
     if asset.target is not None:
         count = len(decoded.points) if isinstance(decoded, PointCloud) else config.num_cloud_points
@@ -125,8 +127,17 @@ def measure_encoded(
         figures = shape_figures(
             truth, shape, None, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results[method, "all"] = Measured(figures | further(shape), shape is None)
+        results[method, "all"] = Measured(
+            figures | further(shape), shape is None, cost=cost if method == "round_trip" else None
+        )
     return results
+
+
+def circumstances(tokenizer: Tokenizer, config: ReconstructionConfig) -> dict[str, Any]:
+    """Return what the figures hang on beside the shapes, and under `skipped` what the protocol has and we do not."""
+    if not isinstance(tokenizer, GaussiansTokenizer):
+        return {"skipped": {}}
+    return {"num_pictures": config.num_views, "picture_resolution": config.view_resolution, "skipped": SKIPPED_FIGURES}
 
 
 def _further_figures(

@@ -1,6 +1,7 @@
 """The figures of each representation for shapes whose answer is known, and those of a tokenizer that has learnt one."""
 
 import logging
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from ltm3d.evaluation import reconstruction
 from ltm3d.evaluation.clouds import cloud_figures
 from ltm3d.evaluation.faces import face_figures
 from ltm3d.evaluation.measurement import map_here
-from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
+from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, circumstances, measure_reconstructions
 from ltm3d.evaluation.splats import picture_figures, true_pictures
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
@@ -21,6 +22,7 @@ from ltm3d.representations.gaussians import GaussiansTargetConfig, build_gaussia
 from ltm3d.representations.mesh import dequantize, quantize
 from ltm3d.splatting.fitting import FitConfig
 from ltm3d.splatting.record import from_parameters
+from ltm3d.tokenizers.gaussians import GaussiansTokenizer, GaussiansTokenizerConfig
 from ltm3d.tokenizers.point_cloud import PointCloudTokenizer, PointCloudTokenizerConfig
 from ltm3d.tokenizers.sdf import SdfTokenizer
 from ltm3d.tokenizers.tokenizer import DecodeConfig
@@ -69,6 +71,29 @@ def test_fitted_gaussians_give_the_pictures_and_none_give_few() -> None:
     empty = picture_figures(None, films, cameras)
     assert fitted["psnr"] > 22 and fitted["ssim"] > 0.8
     assert empty["psnr"] < 15 and empty["ssim"] < fitted["ssim"]
+
+
+def test_only_what_is_decoded_has_seconds_and_memory() -> None:
+    config = replace(FIELDS, resolutions=(16,))
+    assets = [Encoded("a", sphere(RADIUS), TOKENS)]
+    rows = measure_reconstructions(ball_tokenizer(), assets, config=config, seed=0)
+    assert {row.method: len(row.costs) for row in rows} == {"round_trip": 1, "ceiling": 0}
+    cloud_rows = measure_reconstructions(
+        PointCloudTokenizer(PointCloudTokenizerConfig(**SMALL, fixed_points_a_token=16)),
+        [Encoded("a", sphere(RADIUS), TOKENS, PointCloud(sphere(RADIUS).vertices))],
+        config=config,
+        seed=0,
+    )
+    assert {row.method: len(row.costs) for row in cloud_rows} == {"round_trip": 1, "ceiling": 0}
+    assert all(cost.seconds > 0 and cost.peak_memory > 10 for row in rows + cloud_rows for cost in row.costs)
+
+
+def test_pictures_figures_say_their_size_and_which_is_skipped() -> None:
+    config = ReconstructionConfig(num_views=3, view_resolution=48)
+    gaussians = GaussiansTokenizer(GaussiansTokenizerConfig(**SMALL))
+    facts = circumstances(gaussians, config)
+    assert facts["num_pictures"] == 3 and facts["picture_resolution"] == 48 and "weights" in facts["skipped"]["lpips"]
+    assert circumstances(ball_tokenizer(), config) == {"skipped": {}}
 
 
 def full_field(queries: np.ndarray) -> np.ndarray:
