@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from ltm3d.evaluation.cost import with_cost
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.measurement import decode_or_none
-from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
+from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, circumstances, measure_reconstructions
 from ltm3d.evaluation.table import Scores, to_document, to_text
 from ltm3d.serving.gallery import GalleryItem, GalleryWords
 from ltm3d.shards.index import IndexEntry, uids_of_split
@@ -25,6 +27,7 @@ from pipelines._gallery import COLUMNS, choose, write_page
 from pipelines._planning import available
 
 WORST_FIRST = "chamfer_l1"
+Table = dict[str, dict[str, dict[str, float]]]
 
 
 def main(representation: str) -> None:
@@ -37,10 +40,11 @@ def main(representation: str) -> None:
         uids = uids_of_split(entries, "test")
         targets = ShardSet(stage.data / "targets" / representation, uids)
         meshes = MeshSet(ShardSet(stage.data / "meshes", uids))
-        tokens = encode_set(tokenizer, targets, num_surface=num_surface).mean
+        audit = audit_set(tokenizer, targets, num_surface=num_surface)  # first: are there points for two draws?
+        posterior, cost = with_cost(partial(encode_set, tokenizer, targets, num_surface=num_surface))
         stage.start_ray()
         assets = [
-            Encoded(uid, meshes[index], tokens[index], tokenizer.target_shape(targets, index))
+            Encoded(uid, meshes[index], posterior.mean[index], tokenizer.target_shape(targets, index))
             for index, uid in enumerate(uids)
         ]
         scores = measure_reconstructions(
@@ -50,14 +54,33 @@ def main(representation: str) -> None:
             seed=stage.seed,
             map_assets=map_over_ray,
         )
-        document: dict[str, Any] = {"protocol": PROTOCOL, **to_document(scores, seed=stage.seed)}
-        document["token_audit"] = audit_set(tokenizer, targets, num_surface=num_surface)
+        num_rejected = len(uids_of_split(available(stage.data), "test")) - len(uids)
+        table = count_rejected(to_document(scores, seed=stage.seed), num_rejected)
+        document: dict[str, Any] = {
+            "protocol": PROTOCOL,
+            **circumstances(tokenizer, config),
+            "encode_seconds": cost.seconds / len(uids),
+            "encode_peak_mib": cost.peak_memory,
+            "token_audit": audit,
+            **table,
+        }
         path = stage.data / "metrics" / f"tokenizer_{representation}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
         log_document(stage.tracker, document)
-        _stage.logger.info("\n%s", to_text(to_document(scores, seed=stage.seed), COLUMNS))
-        show(stage, representation, tokenizer, assets, entries, scores, config)
+        _stage.logger.info("\n%s", to_text(table, COLUMNS))
+        show(stage, representation, tokenizer, assets, entries, scores, config, num_rejected=num_rejected)
+
+
+def count_rejected(table: Table, num_rejected: int) -> Table:
+    """Put `num_rejected` beside the counts of each row: test assets that are not measured, as they have no target.
+
+    The ledger of `data/targets/R` says why.
+    """
+    return {
+        grid: {method: {**summary, "num_rejected": num_rejected} for method, summary in methods.items()}
+        for grid, methods in table.items()
+    }
 
 
 def show(
@@ -68,22 +91,29 @@ def show(
     entries: Sequence[IndexEntry],
     scores: Sequence[Scores],
     config: ReconstructionConfig,
+    *,
+    num_rejected: int,
 ) -> None:
     """Write data/gallery/tokenizer_R: inputs beside reconstructions of some test assets, categories in turn."""
     chosen = choose([entry for entry in entries if entry.split == "test"], config.num_gallery_assets)
     wanted = {entry.uid for entry in chosen}
-    decode = DecodeConfig(num_points=config.num_cloud_points, seed=stage.seed)
     shown = [asset for asset in assets if asset.uid in wanted]
-    items = reconstructed_items(tokenizer, shown, chosen, scores, decode=decode)
+    items = reconstructed_items(tokenizer, shown, chosen, scores, decode=config.decode(seed=stage.seed))
     rows = [{"grid": row.prompt, "method": row.method, **row.summary(seed=stage.seed)} for row in scores]
     words = GalleryWords(
         title=f"LTM3D · {representation} tokenizer · {stage.params.recipe}",
-        subtitle=f"{len(items)} of {len(assets)} test assets, worst first",
+        subtitle=subtitle(len(items), len(assets), num_rejected),
         truth="input",
         sample="reconstruction",
     )
     trained = {"tokenizer": f"train_tokenizer_{representation}"}
     write_page(stage, f"tokenizer_{representation}", items, words=words, rows=rows, trained=trained)
+
+
+def subtitle(num_shown: int, num_measured: int, num_rejected: int) -> str:
+    """Say how many test assets are shown, and how many are not even measured."""
+    shown = f"{num_shown} of {num_measured} test assets, worst first"
+    return f"{shown}; {num_rejected} more have no target of this kind and are not measured" if num_rejected else shown
 
 
 def reconstructed_items(

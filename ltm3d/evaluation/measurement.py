@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.alignment import AlignmentConfig
+from ltm3d.evaluation.cost import Cost
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
@@ -102,11 +103,17 @@ class AssetWork:
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one candidate; a failure is one without a surface. `reading` is None then, or without a reader."""
+    """The figures of one candidate; a failure is one without a surface.
+
+    Attributes:
+        reading: None without a surface, or without a reader.
+        cost: of its decoding, where that is measured.
+    """
 
     figures: dict[str, float]
     is_failure: bool
     reading: Reading | None = None
+    cost: Cost | None = None
 
 
 def volume_of(targets: ShardSet, index: int) -> Float[np.ndarray, "Q 4"] | None:

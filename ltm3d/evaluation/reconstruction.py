@@ -11,11 +11,12 @@ from jaxtyping import Float
 
 from ltm3d.errors import ConfigError
 from ltm3d.evaluation.clouds import cloud_figures
+from ltm3d.evaluation.cost import with_cost
 from ltm3d.evaluation.faces import face_figures
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.fields import measure_field
 from ltm3d.evaluation.measurement import MapAssets, Measured, decode_or_none, map_here
-from ltm3d.evaluation.splats import picture_figures, true_pictures
+from ltm3d.evaluation.splats import SKIPPED_FIGURES, picture_figures, true_pictures
 from ltm3d.evaluation.table import Scores
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
@@ -34,7 +35,7 @@ class ReconstructionConfig:
     Attributes:
         resolutions: cells an axis of the extraction grids of a field; each gives its own figures.
         num_points: surface points of each mesh.
-        num_cloud_points: of a decoded cloud.
+        num_cloud_points: of a decoded cloud, unless its decoder has a count of its own.
         num_views: held-out pictures of Gaussians.
         view_resolution: of these, pixels.
         num_queries: uniform queries of the volume IoU, and as many near the surface.
@@ -64,6 +65,10 @@ class ReconstructionConfig:
                 "use at least 1, and a multiple of 4 from 16"
             )
 
+    def decode(self, *, seed: int) -> DecodeConfig:
+        """How tokens become the shapes that are measured; a field's further grids have figures of their own."""
+        return DecodeConfig(resolution=self.resolutions[0], num_points=self.num_cloud_points, seed=seed)
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -90,6 +95,7 @@ def measure_reconstructions(
         for key, result in measured.items():
             row = rows.setdefault(key, Scores(*key))
             row.add(asset.uid, [result.figures], failures=int(result.is_failure))
+            row.costs += [] if result.cost is None else [result.cost]
     return list(rows.values())
 
 
@@ -100,7 +106,8 @@ def measure_encoded(
     if isinstance(tokenizer, SdfTokenizer):
         return measure_field(
             asset.mesh,
-            tokenizer.decode_field(asset.tokens),
+            asset.tokens,
+            tokenizer=tokenizer,
             resolutions=config.resolutions,
             num_points=config.num_points,
             num_queries=config.num_queries,
@@ -108,10 +115,11 @@ def measure_encoded(
             thresholds=config.thresholds,
             seed=seed,
         )
-    decode = DecodeConfig(num_points=config.num_cloud_points, seed=seed)
-    shapes = {"round_trip": decode_or_none(tokenizer, asset.tokens, decode)}
+    decoded, cost = with_cost(partial(decode_or_none, tokenizer, asset.tokens, config.decode(seed=seed)))
+    shapes = {"round_trip": decoded}
     if asset.target is not None:
-        shapes["ceiling"] = _first_points(asset.target, config.num_cloud_points)
+        count = len(decoded.points) if isinstance(decoded, PointCloud) else config.num_cloud_points
+        shapes["ceiling"] = _first_points(asset.target, count)
     truth = truth_of(asset.mesh, num_points=config.num_points, seed=seed)
     further = _further_figures(asset, truth.surface.points, tokenizer=tokenizer, config=config, seed=seed)
     results = {}
@@ -119,8 +127,17 @@ def measure_encoded(
         figures = shape_figures(
             truth, shape, None, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
-        results[method, "all"] = Measured(figures | further(shape), shape is None)
+        results[method, "all"] = Measured(
+            figures | further(shape), shape is None, cost=cost if method == "round_trip" else None
+        )
     return results
+
+
+def circumstances(tokenizer: Tokenizer, config: ReconstructionConfig) -> dict[str, Any]:
+    """Return what the figures hang on beside the shapes, and under `skipped` what the protocol has and we do not."""
+    if not isinstance(tokenizer, GaussiansTokenizer):
+        return {"skipped": {}}
+    return {"num_pictures": config.num_views, "picture_resolution": config.view_resolution, "skipped": SKIPPED_FIGURES}
 
 
 def _further_figures(

@@ -12,6 +12,7 @@ from ltm3d.splatting.record import NUM_PARAMETERS, OPACITY_LOGIT, Gaussians, to_
 from ltm3d.splatting.similarity import ssim
 
 FIELD_OF_VIEW = 30.0
+SKIPPED_FIGURES = {"lpips": "there is no package of it here, and its network's weights do not come without a network"}
 
 
 def true_pictures(

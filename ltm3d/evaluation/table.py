@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ltm3d.evaluation.cost import Cost, decode_costs
 from ltm3d.metrics.bootstrap import bootstrap_interval
 
 Figures = Mapping[str, float]
+COUNTS = ("num_assets", "num_failures", "num_rejected")
 
 
 @dataclass
@@ -16,12 +18,14 @@ class Scores:
 
     Attributes:
         failures: samples without a surface; they are measured too, see `shape_figures`.
+        costs: of the samples' decoding, where that is measured.
     """
 
     method: str
     prompt: str
     by_asset: dict[str, dict[str, float]] = field(default_factory=dict)
     failures: int = 0
+    costs: list[Cost] = field(default_factory=list)
 
     def add(self, uid: str, figures: Sequence[Figures], *, failures: int = 0) -> None:
         """Take an asset's samples."""
@@ -30,14 +34,14 @@ class Scores:
         self.failures += failures
 
     def summary(self, *, seed: int) -> dict[str, float]:
-        """Return mean and 95 % bootstrap interval over assets a figure, the count of assets and of failures."""
+        """Return mean and 95 % bootstrap interval over assets a figure, counts of assets and failures, and costs."""
         summary: dict[str, float] = {"num_assets": len(self.by_asset), "num_failures": self.failures}
         first, *others = self.by_asset.values()
         for name in (name for name in first if all(name in figures for figures in others)):
             interval = bootstrap_interval([figures[name] for figures in self.by_asset.values()], seed=seed)
             summary[name] = interval.mean
             summary[f"{name}_low"], summary[f"{name}_high"] = interval.low, interval.high
-        return summary
+        return summary | (decode_costs(self.costs) if self.costs else {})
 
 
 def to_document(scores: Sequence[Scores], *, seed: int) -> dict[str, dict[str, dict[str, float]]]:
@@ -49,10 +53,13 @@ def to_document(scores: Sequence[Scores], *, seed: int) -> dict[str, dict[str, d
 
 
 def to_text(document: Mapping[str, Mapping[str, Mapping[str, float]]], columns: Sequence[str]) -> str:
-    """Lay the table out for a terminal; figures that no row has are left out."""
+    """Lay the table out for a terminal, counts first; what no row has is left out."""
     rows = [summary for methods in document.values() for summary in methods.values()]
-    columns = [column for column in columns if any(column in summary for summary in rows)]
-    header = f"{'prompt':<8}{'method':<24}" + "".join(f"{column:>24}" for column in columns)
+    counts, columns = (
+        [column for column in wanted if any(column in summary for summary in rows)] for wanted in (COUNTS, columns)
+    )
+    header = f"{'prompt':<8}{'method':<24}" + "".join(f"{count.removeprefix('num_'):>10}" for count in counts)
+    header += "".join(f"{column:>24}" for column in columns)
     lines = [header]
     for prompt, methods in document.items():
         for method, summary in methods.items():
@@ -62,5 +69,6 @@ def to_text(document: Mapping[str, Mapping[str, Mapping[str, float]]], columns: 
                 else "-"
                 for column in columns
             ]
-            lines.append(f"{prompt:<8}{method:<24}" + "".join(f"{cell:>24}" for cell in cells))
+            counted = "".join(f"{int(summary[count]) if count in summary else '-':>10}" for count in counts)
+            lines.append(f"{prompt:<8}{method:<24}{counted}" + "".join(f"{cell:>24}" for cell in cells))
     return "\n".join(lines)

@@ -9,8 +9,7 @@ from shapes import box, sphere
 from tiny_tokenizers import RADIUS, train_sphere_tokenizer
 
 from ltm3d.evaluation.attribute_reader import AttributeReader, AttributeReaderConfig
-from ltm3d.evaluation.measurement import AssetWork, Candidate, EvaluationConfig, map_here, measure_asset
-from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
+from ltm3d.evaluation.measurement import AssetWork, Candidate, EvaluationConfig, measure_asset
 from ltm3d.tokenizers.sdf import SdfTokenizer
 
 CONFIG = EvaluationConfig(num_points=2000, resolution=32)
@@ -58,17 +57,3 @@ def test_a_reader_reads_every_candidate_that_has_a_surface() -> None:
     unread = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)
     assert [each.reading for each in unread] == [None] * 3
     assert [each.figures for each in unread] == [each.figures for each in (decoded, found, failed)]
-
-
-def test_the_ceiling_is_the_true_field_through_the_same_grid() -> None:
-    config = ReconstructionConfig(resolutions=(16, 32), num_points=2000, num_queries=2000)
-    assets = [Encoded(uid, sphere(RADIUS), TOKENS) for uid in ("a", "b")]
-    rows = measure_reconstructions(tokenizer(), assets, config=config, seed=0, map_assets=map_here)
-    assert {(row.method, row.prompt) for row in rows} == {
-        (method, resolution) for method in ("round_trip", "ceiling") for resolution in ("16^3", "32^3")
-    }
-    by_row = {(row.method, row.prompt): row for row in rows}
-    assert all(set(row.by_asset) == {"a", "b"} and row.failures == 0 for row in rows)
-    ceiling, decoded = (by_row[method, "32^3"].by_asset["a"] for method in ("ceiling", "round_trip"))
-    assert ceiling["volume_iou"] == ceiling["near_iou"] == 1
-    assert 0.7 < decoded["near_iou"] < 1 and ceiling["chamfer_l1"] < decoded["chamfer_l1"]

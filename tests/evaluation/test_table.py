@@ -1,3 +1,4 @@
+from ltm3d.evaluation.cost import Cost
 from ltm3d.evaluation.table import Scores, to_document, to_text
 
 
@@ -21,6 +22,16 @@ def test_the_table_names_prompt_and_method() -> None:
     document = to_document([scores, others], seed=0)
     assert document["text"]["retrieval"]["cd"] == 0.5
     header, retrieval, generated = to_text(document, ("cd", "iou", "psnr")).splitlines()
-    assert header.split() == ["prompt", "method", "cd", "iou"], "no row has psnr"
+    assert header.split() == ["prompt", "method", "assets", "failures", "cd", "iou"], "no row has psnr"
+    assert retrieval.split()[:4] == ["text", "retrieval", "1", "0"]
     assert "retrieval" in retrieval and "0.5000 [0.5000, 0.5000]" in retrieval and retrieval.endswith("-")
     assert generated.endswith("0.9000 [0.9000, 0.9000]")
+
+
+def test_counts_and_costs_stand_beside_the_figures() -> None:
+    scores = Scores("round_trip", "all", costs=[Cost(0.5, 100.0), Cost(1.5, 200.0), Cost(0.7, 150.0)])
+    scores.add("a", [{"cd": 0.5}], failures=1)
+    summary = scores.summary(seed=0)
+    assert (summary["decode_seconds"], summary["decode_peak_mib"]) == (0.7, 200.0)
+    header, row = to_text({"all": {"round_trip": {**summary, "num_rejected": 17}}}, ("cd",)).splitlines()
+    assert header.split()[2:5] == ["assets", "failures", "rejected"] and row.split()[2:5] == ["1", "1", "17"]
