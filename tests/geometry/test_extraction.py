@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ltm3d.errors import AssetError
-from ltm3d.geometry.extraction import FieldFunction, extract_mesh, refine_field
+from ltm3d.errors import AssetError, ConfigError
+from ltm3d.geometry.extraction import FieldFunction, check_resolution, extract_mesh, refine_field
 from ltm3d.geometry.isosurface import grid_queries, marching_cubes
 from ltm3d.geometry.mesh import Mesh
 
@@ -136,3 +136,31 @@ def test_a_field_without_a_surface_says_its_range() -> None:
 def test_the_mesh_is_the_surface() -> None:
     mesh = extract_mesh(two_spheres_and_a_sheet, resolution=128)
     assert np.abs(two_spheres_and_a_sheet(mesh.vertices)).max() < 0.01
+
+
+def test_grids_that_would_be_asked_for_whole_are_refused_with_the_nearest_that_are_not() -> None:
+    """Before, 255 cells asked for all of 256^3 values, and 2,047 for 8.6e9."""
+    allowed = {count << halvings for count in range(1, 65) for halvings in range(5)}
+    for resolution in range(8, 1025):
+        if resolution in allowed:
+            check_resolution(resolution)
+            continue
+        below = max(each for each in allowed if each < resolution)
+        above = min(each for each in allowed if each > resolution)
+        with pytest.raises(ConfigError, match=f"resolution is {resolution}, .*; use {below} or {above}$"):
+            check_resolution(resolution)
+    for resolution in (7, 1025, 2048):
+        with pytest.raises(ConfigError, match=f"resolution is {resolution}; use 8 to 1,024"):
+            check_resolution(resolution)
+
+
+def test_of_what_is_not_refused_no_more_than_the_coarse_grid_is_asked_for_whole() -> None:
+    asked: list[int] = []
+
+    def field(queries: np.ndarray) -> np.ndarray:
+        asked.append(len(queries))
+        return np.full(len(queries), 0.5, np.float32)
+
+    for resolution in (63, 126, 252):
+        refine_field(field, resolution=resolution)
+    assert max(asked) == 64**3

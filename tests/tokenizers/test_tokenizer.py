@@ -70,5 +70,7 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
         kinds.load_tokenizer(tmp_path)
     with pytest.raises(ConfigError, match="'voxels' has no tokenizer; one of sdf"):
         kinds.tokenizer_kind("voxels")
-    with pytest.raises(ConfigError, match="resolution is 4; use 8 to 2,048"):
+    with pytest.raises(ConfigError, match="resolution is 4; use 8 to 1,024"):
         DecodeConfig(resolution=4)
+    with pytest.raises(ConfigError, match=r"resolution is 255, which does not halve .*; use 252 or 256"):
+        DecodeConfig(resolution=255)
