@@ -24,13 +24,13 @@ from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.shards.write import write_shard
 from ltm3d.training.config import TrainingConfig
+from ltm3d.transforms.audit_tokens import check_order
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines._latents import LatentData
 from pipelines._packed import SHARD, Packed
 from pipelines._params import Params, load_params
 from pipelines._planning import available, uids_by_shard
 from pipelines._stage import git_commit
-from pipelines.train_generator import check_order
 
 DATA = Path("data")
 LIMIT = 64.0  # MB
@@ -100,6 +100,7 @@ def select(params: Params, representation: str, views: int | None) -> Selection:
 
     Raises:
         DataError, ModelError: a stage has not run, or fewer views are there than asked for.
+        ConfigError, ModelError: the tokens have no order, or nobody knows (`check_order`).
     """
     latents = LatentData.of(DATA, representation)
     if not params.value(f"generator.{representation}.allow_unordered", bool):

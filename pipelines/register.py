@@ -95,6 +95,7 @@ def make_bundle(stage: _stage.Stage, representation: str) -> Path:
             decode_resolution=sampling.resolution,
             sampling=sampling.sampling,
             num_cloud_points=sampling.num_cloud_points,
+            precision=sampling.precision,
         ),
         models={part: models / part / representation for part in PARTS},
         encoder=models / "condition_encoder" if encoders.uses_own_encoder else None,

@@ -1,12 +1,9 @@
 """Train the generator, or the baseline in its place, on cached latents → data/models/generator/R."""
 
-import json
 from functools import partial
-from pathlib import Path
 
 from safetensors.torch import load_file
 
-from ltm3d.errors import ModelError
 from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_guide
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.sampling import SamplingConfig
@@ -15,6 +12,7 @@ from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet
 from ltm3d.training.config import TrainingConfig
+from ltm3d.transforms.audit_tokens import check_order
 from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
@@ -56,20 +54,6 @@ def training_flops(config: AnyGeneratorConfig, latents: LatentData) -> int | Non
     num_tokens = conditions.get("image_tokens", 0).shape[1] + conditions.get("text_tokens", 0).shape[0]
     size = measure_size(config, latents.token_shape(), SamplingConfig(num_steps=1), num_condition_tokens=num_tokens)
     return size.training_flops
-
-
-def check_order(tokenizer: Path) -> None:
-    """Refuse tokens whose position says nothing: position embeddings and the reconstruction module rest on it.
-
-    Raises:
-        ModelError: the tokenizer's audit found its tokens unordered.
-    """
-    audit = json.loads((tokenizer / "audit.json").read_text())
-    if audit is not None and not audit["is_ordered"]:
-        raise ModelError(
-            f"the tokens of {tokenizer} have no order (elementwise / random distance "
-            f"{audit['elementwise_over_random']:.2f}, limit 0.5); use learnable queries, or set allow_unordered: true"
-        )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.settings import convert
 from ltm3d.tokenizers.shape import Shape
-from ltm3d.tokenizers.tokenizer import DecodeConfig
+from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision
 
 BUNDLE_FILE = "bundle.json"
 PARTS = ("tokenizer", "reconstructor", "generator")
@@ -39,6 +39,7 @@ class BundleConfig:
         image_extent: share of the frame that the object's longest side takes in the training views.
         decode_resolution: cells an axis of the extraction grid.
         num_cloud_points: of a decoded cloud.
+        precision: of a decoded field's products.
     """
 
     representation: str
@@ -49,11 +50,14 @@ class BundleConfig:
     decode_resolution: int
     sampling: SamplingConfig
     num_cloud_points: int = DecodeConfig.num_points
+    precision: Precision = "fp32"
 
     @property
     def decode(self) -> DecodeConfig:
         """How tokens become shapes."""
-        return DecodeConfig(resolution=self.decode_resolution, num_points=self.num_cloud_points)
+        return DecodeConfig(
+            resolution=self.decode_resolution, num_points=self.num_cloud_points, precision=self.precision
+        )
 
 
 def write_bundle(folder: Path, *, config: BundleConfig, models: dict[str, Path], encoder: Path | None) -> None:

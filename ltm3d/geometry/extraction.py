@@ -30,13 +30,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ltm3d.errors import AssetError
+from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.isosurface import marching_cubes
 from ltm3d.geometry.mesh import Mesh
 
 # Q queries, C cells, K corners; a grid of R cells has R + 1 corners along each axis
 
 FieldFunction = Callable[[Float[np.ndarray, "Q 3"]], Float[np.ndarray, " Q"]]
+RESOLUTIONS = (8, 1024)  # cells an axis; at the most, marching cubes asks for 5.4 GB
+MAX_COARSE = 64  # cells an axis of the grid that is asked for whole
 BAND = (3 + 3 * 2**0.5 + 3**0.5) / 8  # sides of a cell
 BAND_MARGIN = 1.15  # a learned field is no exact distance: take cells a little farther off
 STEEP, CLEAR = 0.75, 0.3  # slope, and sides of a cell: beside a surface
@@ -72,6 +74,26 @@ class NearField:
         grid.reshape(-1)[self.corners] = self.values
         mask.reshape(-1)[_numbers(self.cells + 1, self.size)] = True
         return grid, mask
+
+
+def check_resolution(resolution: int) -> None:
+    """Refuse a grid that is too large, or that does not halve down to a coarse one and so would be asked for whole.
+
+    Raises:
+        ConfigError: with the nearest grids that can be extracted.
+    """
+    least, most = RESOLUTIONS
+    if not least <= resolution <= most:
+        raise ConfigError(f"resolution is {resolution}; use {least} to {most:,}")
+    step = 1
+    while resolution > MAX_COARSE * step:
+        step *= 2
+    below = resolution // step * step
+    if below != resolution:
+        raise ConfigError(
+            f"resolution is {resolution}, which does not halve down to {MAX_COARSE} cells or fewer, so that the whole "
+            f"grid would be asked for; use {below} or {below + step}"
+        )
 
 
 def extract_mesh(field: FieldFunction, *, resolution: int, coarse_resolution: int = 32) -> Mesh:

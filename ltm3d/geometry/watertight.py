@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltm3d.errors import ConfigError
-from ltm3d.geometry.extraction import extract_mesh
+from ltm3d.geometry.extraction import RESOLUTIONS, check_resolution, extract_mesh
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.geometry.sampling import surface_colors
 from ltm3d.geometry.signed_distance import SignedDistance
@@ -22,7 +22,7 @@ class RemeshConfig:
     """How fine the new surface is.
 
     Attributes:
-        resolution: grid cells along each side of [-1, 1]^3; 32 times a power of two is fastest.
+        resolution: grid cells along each side of [-1, 1]^3; at most 64 times a power of two; 32 times one is fastest.
         epsilon: offset from the old surface, normalised units; None = the smallest without gaps.
     """
 
@@ -30,8 +30,9 @@ class RemeshConfig:
     epsilon: float | None = None
 
     def __post_init__(self) -> None:
-        if not 16 <= self.resolution <= 2048:
-            raise ConfigError(f"resolution {self.resolution} is out of range; use 16 to 2048")
+        if not 16 <= self.resolution <= RESOLUTIONS[1]:
+            raise ConfigError(f"resolution {self.resolution} is out of range; use 16 to {RESOLUTIONS[1]:,}")
+        check_resolution(self.resolution)
         if self.epsilon is not None and not self.smallest_epsilon <= self.epsilon <= 0.1:
             raise ConfigError(
                 f"epsilon {self.epsilon} is out of range; at resolution {self.resolution} use "

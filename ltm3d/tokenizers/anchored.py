@@ -9,8 +9,8 @@ their training finding out where each token should look. The set itself is 3DSha
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import Field, dataclass, fields
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -57,8 +57,16 @@ class AnchoredConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.width % self.num_heads:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        for name in ("encoder_depth", "decoder_depth", *(each.name for each in fields(self) if is_weight(each))):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; use 0 (none) or more")
         if self.bottleneck == "normalized" and self.token_dim < 2:
             raise ConfigError(f"token_dim is {self.token_dim}; a normalized bottleneck needs at least 2")
+
+
+def is_weight(field: Field[Any]) -> bool:
+    """Say whether a setting is a term's weight in the loss; a weight below 0 would reward what is wrong."""
+    return field.name.endswith("_weight")
 
 
 class AnchoredTokenizer(Tokenizer):

@@ -30,13 +30,18 @@ class TokenAudit:
     num_shapes: int
 
     @property
+    def elementwise_over_random(self) -> float:
+        """1 where the tokens of all shapes are the same: two draws of a shape are no nearer than two shapes."""
+        return self.elementwise / self.random if self.random else 1.0
+
+    @property
     def is_ordered(self) -> bool:
-        return self.elementwise <= UNORDERED_ABOVE * self.random
+        return self.elementwise_over_random <= UNORDERED_ABOVE
 
     def to_dict(self) -> dict[str, Any]:
         return {
             **asdict(self),
-            "elementwise_over_random": self.elementwise / self.random,
+            "elementwise_over_random": self.elementwise_over_random,
             "is_ordered": self.is_ordered,
         }
 

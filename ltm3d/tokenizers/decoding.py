@@ -31,7 +31,8 @@ class OccupancyField:
     """Logits of being outside, divided by their slope at the surface, so that they are distances there.
 
     Extraction looks for cells whose |value| is no more than a surface allows (geometry/extraction.py). Logits are
-    steepest at the surface and flatten away from it, so |logit| / slope is at most the distance: no cell is missed.
+    steepest at the surface and flatten away from it, so |logit| / slope is at most the distance wherever the field is
+    no steeper than `slope`. That is a quantile, 95 %: where the surface is steeper, a cell of it can be missed.
 
     Attributes:
         slope: logits a unit of length.

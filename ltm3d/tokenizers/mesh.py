@@ -76,6 +76,10 @@ class MeshTokenizerConfig:
     num_codes: int = later(256)
 
     def __post_init__(self) -> None:
+        leasts = {"width": 1, "num_heads": 1, "encoder_depth": 0, "decoder_depth": 0, "kl_weight": 0}
+        for name, least in leasts.items():
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if self.width % self.num_heads:
             raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
         if self.num_tokens < 4 or self.token_dim < 2:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
+from ltm3d.geometry.extraction import check_resolution
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import load_config, load_weights, save_model
@@ -37,7 +38,7 @@ class DecodeConfig:
     """How tokens become a shape; each tokenizer reads what concerns its representation.
 
     Attributes:
-        resolution: cells an axis of the grid that a field is extracted on.
+        resolution: cells an axis of the grid that a field is extracted on, at most 64 times a power of two.
         num_points: points of a decoded cloud.
         seed: of the draws of a decoder that draws.
         precision: of a field's products; `bf16` is faster where the processor has it, and a little coarser.
@@ -49,8 +50,7 @@ class DecodeConfig:
     precision: Precision = later("fp32")
 
     def __post_init__(self) -> None:
-        if not 8 <= self.resolution <= 2048:
-            raise ConfigError(f"resolution is {self.resolution}; use 8 to 2,048")
+        check_resolution(self.resolution)
         if not 1 <= self.num_points <= 1_000_000:
             raise ConfigError(f"num_points is {self.num_points}; use 1 to 1,000,000")
 

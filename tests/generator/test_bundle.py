@@ -8,6 +8,7 @@ from tiny_bundle import make_tiny_bundle
 
 from ltm3d.errors import ModelError
 from ltm3d.generator.bundle import BUNDLE_FILE, ENCODER_FOLDER, PARTS, ShapeGenerator, read_bundle
+from ltm3d.tokenizers.field_decoder import FoldedField
 
 
 @pytest.fixture
@@ -61,3 +62,18 @@ def test_a_cloud_has_the_points_that_the_bundle_names(tmp_path: Path) -> None:
         settings = {name: value for name, value in document.items() if name != "num_cloud_points"}
         (bundle / BUNDLE_FILE).write_text(json.dumps({**settings, **given}))
         assert len(ShapeGenerator.load(bundle).generate(image=None, text="a red chair")) == expected
+
+
+@pytest.mark.parametrize(("given", "in_bf16"), [({"precision": "bf16"}, 1), ({"precision": "fp32"}, 0), ({}, 0)])
+def test_a_field_is_decoded_in_the_precision_that_the_bundle_names(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], in_bf16: int
+) -> None:
+    """A bundle of before names none: fp32."""
+    document = json.loads((bundle / BUNDLE_FILE).read_text())
+    del document["precision"]
+    (bundle / BUNDLE_FILE).write_text(json.dumps(document | given))
+    asked = []
+    to_bf16 = FoldedField.to_bf16
+    monkeypatch.setattr(FoldedField, "to_bf16", lambda field: asked.append(field) or to_bf16(field))
+    assert len(ShapeGenerator.load(bundle).generate(image=None, text="a red chair").faces)
+    assert len(asked) == in_bf16

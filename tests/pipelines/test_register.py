@@ -30,7 +30,7 @@ targets: [sdf]
 representations: [sdf]
 resources: {num_workers: 1, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
 encode_conditions: {}
-sampling: {sdf: {num_seeds: 1, resolution: 16, sampling: {num_steps: 2, guidance_scale: 1.0}}}
+sampling: {sdf: {num_seeds: 1, resolution: 16, precision: bf16, sampling: {num_steps: 2, guidance_scale: 1.0}}}
 promotion:
   sdf:
     chosen: {name: image/generated/chamfer_l1, better: lower}
@@ -147,7 +147,7 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     assert [item.path for item in gallery] == ["gallery/sdf/index.html"]
 
     generator = ShapeGenerator.load(resolve_model("models:/ltm3d-sdf@challenger", tracking_uri))
-    assert generator.config.decode_resolution == 16
+    assert generator.config.decode_resolution == 16 and generator.config.precision == "bf16"
     assert generator.config.image_resolution == 16 and generator.config.image_extent == 0.75
     decision = promote("ltm3d-sdf", None, tracking_uri)
     assert decision.passed, decision.reasons

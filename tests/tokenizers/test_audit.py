@@ -24,3 +24,10 @@ def test_dead_units_are_counted() -> None:
     tokens = torch.randn(20, 4, 2)
     tokens[:, :, 1] = 0.5
     assert audit_tokens(tokens, tokens).active_share == 0.5
+
+
+def test_tokens_that_are_the_same_for_every_shape_are_not_ordered() -> None:
+    """Before, a random distance of 0 was divided by."""
+    audit = audit_tokens(torch.ones(3, 4, 2), torch.ones(3, 4, 2))
+    assert audit.random == 0 and not audit.is_ordered
+    assert audit.to_dict()["elementwise_over_random"] == 1.0

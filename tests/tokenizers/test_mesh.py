@@ -141,3 +141,9 @@ def test_it_is_saved_with_its_kind(tmp_path: Path) -> None:
     model = tokenizer()
     model.save(tmp_path)
     assert MeshTokenizer.load(tmp_path).config == CONFIG
+
+
+@pytest.mark.parametrize(("name", "least"), [("num_heads", 1), ("width", 1), ("decoder_depth", 0), ("kl_weight", 0)])
+def test_settings_that_nothing_can_be_built_with_are_refused(name: str, least: int) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is {least - 1}; it must be at least {least}"):
+        replace(CONFIG, **{name: least - 1})
