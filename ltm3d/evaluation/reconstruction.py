@@ -18,6 +18,7 @@ from ltm3d.evaluation.fields import measure_field
 from ltm3d.evaluation.measurement import MapAssets, Measured, decode_or_none, map_here
 from ltm3d.evaluation.splats import SKIPPED_FIGURES, picture_figures, true_pictures
 from ltm3d.evaluation.table import Scores
+from ltm3d.geometry.extraction import check_resolution
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
 from ltm3d.tokenizers.gaussians import GaussiansTokenizer
@@ -54,8 +55,10 @@ class ReconstructionConfig:
     num_gallery_assets: int = 14
 
     def __post_init__(self) -> None:
-        if not self.resolutions or min(self.resolutions) < 8:
-            raise ConfigError(f"resolutions are {self.resolutions}; give one or more of at least 8")
+        if not self.resolutions:
+            raise ConfigError("resolutions is empty; give one or more")
+        for resolution in self.resolutions:
+            check_resolution(resolution)
         for name in ("num_cloud_points", "num_gallery_assets"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")

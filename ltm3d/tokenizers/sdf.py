@@ -70,6 +70,8 @@ class SdfTokenizerConfig(AnchoredConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_share(self.sharp_share)
+        if self.memory_expansion < 1:
+            raise ConfigError(f"memory_expansion is {self.memory_expansion}; it must be at least 1")
         if self.truncation <= 0:
             raise ConfigError(f"truncation is {self.truncation}; it must be above 0")
         if self.eikonal_weight < 0 or self.normal_weight < 0:

@@ -10,6 +10,7 @@ import torch
 from shapes import box, sphere
 from tiny_tokenizers import RADIUS, SMALL, train_sphere_tokenizer
 
+from ltm3d.errors import ConfigError
 from ltm3d.evaluation import reconstruction
 from ltm3d.evaluation.clouds import cloud_figures
 from ltm3d.evaluation.faces import face_figures
@@ -149,3 +150,9 @@ def test_a_stored_cloud_is_measured_with_as_many_points_as_the_decoded_one(monke
 def test_the_shapes_that_are_shown_are_those_that_are_measured() -> None:
     config = ReconstructionConfig(resolutions=(128, 256), num_cloud_points=3000)
     assert config.decode(seed=7) == DecodeConfig(resolution=128, num_points=3000, seed=7)
+
+
+def test_a_grid_that_cannot_be_extracted_is_refused_before_anything_is_measured() -> None:
+    for resolutions in ((), (128, 255), (2048,)):
+        with pytest.raises(ConfigError, match="resolution"):
+            ReconstructionConfig(resolutions=resolutions)

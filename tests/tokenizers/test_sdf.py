@@ -142,8 +142,13 @@ def test_statistics_and_settings_are_saved_with_the_weights(tmp_path: Path) -> N
 
 
 def test_wrong_sizes_are_refused() -> None:
-    for wrong in ({"eikonal_weight": -1.0}, {"num_gradient_points": 0}, {"head": "occupancy", "eikonal_weight": 0.1}):
-        with pytest.raises(ConfigError, match=r"eikonal_weight|num_gradient_points"):
+    for wrong in (
+        {"eikonal_weight": -1.0},
+        {"num_gradient_points": 0},
+        {"head": "occupancy", "eikonal_weight": 0.1},
+        {"memory_expansion": 0},
+    ):
+        with pytest.raises(ConfigError, match=r"eikonal_weight|num_gradient_points|memory_expansion is 0"):
             replace(CONFIG, **wrong)
     with pytest.raises(ConfigError, match="multiple of num_heads"):
         SdfTokenizerConfig(num_tokens=8, token_dim=4, width=30, encoder_depth=0, decoder_depth=1, num_heads=4)
