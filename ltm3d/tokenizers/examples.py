@@ -68,7 +68,8 @@ class SdfExamples(TargetExamples):
         counts = {"volume": config.num_volume, "near": config.num_near}
         counts = split_points(config.num_surface, config.sharp_share) | counts
         example = {name: _slice(self.targets.get(name, index), count, rng) for name, count in counts.items()}
-        example["surface"] = np.concatenate([example["surface"], example.pop("sharp")])
+        if "sharp" in example:
+            example["surface"] = np.concatenate([example["surface"], example.pop("sharp")])
         if self.augment:
             stored = np.asarray(self.targets.get("surface", index), np.float32) if config.scale > 0 else None
             stretch = draw_stretch(config, example["surface"][:, :3] if stored is None else stored[:, :3], rng)
@@ -90,9 +91,9 @@ def check_share(sharp_share: float) -> None:
 
 
 def split_points(num_points: int, sharp_share: float) -> dict[str, int]:
-    """Say how many points are of the whole surface and how many of sharp edges."""
+    """Say how many points are of the whole surface and, where there are any, how many of sharp edges."""
     num_sharp = round(sharp_share * num_points)
-    return {"surface": num_points - num_sharp, "sharp": num_sharp}
+    return {"surface": num_points - num_sharp} | ({"sharp": num_sharp} if num_sharp else {})
 
 
 def _slice(stored: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -112,9 +112,7 @@ class SdfTokenizer(AnchoredTokenizer):
     def inputs(self, targets: ShardSet, index: int, *, num_points: int, draw: int = 0) -> Inputs:
         """Read `surface` [S, 6]: points with normals, those of sharp edges last."""
         parts = split_points(num_points, self.config.sharp_share)
-        points = [
-            stored_points(targets, name, index, num_points=count, draw=draw) for name, count in parts.items() if count
-        ]
+        points = [stored_points(targets, name, index, num_points=count, draw=draw) for name, count in parts.items()]
         return {"surface": np.concatenate(points).astype(np.float32)}
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Posterior:
