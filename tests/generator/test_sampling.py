@@ -26,7 +26,7 @@ def test_a_sample_does_not_depend_on_its_batch(
             generator, rows(condition, [2, 0]), config=CONFIG, seeds=[seeds[2], seeds[0]], reconstructed=guess[[2, 0]]
         )
         # twenty steps of DDPM make more of a matrix product's rounding than four of a flow
-        assert torch.allclose(whole[[2, 0]], part, atol=1e-5 if generator.config.head == "flow" else 3e-4)
+        assert torch.allclose(whole[[2, 0]], part, atol=1e-5 if generator.config.head == "flow" else 1e-4)
     whole = sample_tokens(generator, condition, config=CONFIG, seeds=[1, 2, 3, 4], reconstructed=guess)
     other_seed = sample_tokens(generator, condition, config=CONFIG, seeds=[5, 2, 3, 4], reconstructed=guess)
     assert not torch.allclose(whole[0], other_seed[0], atol=1e-3)
