@@ -9,10 +9,12 @@ import numpy as np
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.sampling import SurfaceSamples, sample_surface
 from ltm3d.geometry.sharp_edges import MIN_ANGLE
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.representations.oriented_points import check_sharp_angle, sharp_points, surface_points
+
+_NUM_PROBES, _PROBE_STEP = 512, 0.002
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,8 @@ def build_sdf_target(
     """Return the fields `schema.SDF_TARGETS` of a mesh in the normalised frame, float16, in random order, and facts.
 
     Queries are rounded to float16 before they are labelled, so the distances belong to the points as stored. Distances
-    are not cut. Normals follow the mesh's winding. The facts: see `SignedDistance.sign_disagreement` and
-    `sharp_points`; `inside_fraction` is the share of volume queries with a negative distance.
+    are not cut. Normals follow the mesh's winding. The facts: see `SignedDistance.sign_disagreement`, `sharp_points`,
+    `lost_surface`; `inside_fraction` is the share of volume queries with a negative distance.
 
     Args:
         distance: the mesh's own, where the caller has it already.
@@ -62,9 +64,9 @@ def build_sdf_target(
     """
     surface = surface_points(mesh, config.num_surface, rng)
     sharp, facts = sharp_points(mesh, config.num_sharp, rng, min_angle=config.sharp_angle)
-    near_points = sample_surface(mesh, config.num_near, rng).points
+    around = sample_surface(mesh, config.num_near, rng)
     std = np.resize(np.array(config.near_std, np.float32), config.num_near)[:, None]
-    near = near_points + std * rng.standard_normal((config.num_near, 3), dtype=np.float32)
+    near = around.points + std * rng.standard_normal((config.num_near, 3), dtype=np.float32)
     near = np.clip(near, -1, 1).astype(np.float16)
     volume = rng.uniform(-1, 1, (config.num_volume, 3)).astype(np.float16)
     queries = np.concatenate([volume, near])
@@ -80,5 +82,20 @@ def build_sdf_target(
     facts |= {
         "sign_disagreement": distance.sign_disagreement,
         "inside_fraction": float((sdf[: config.num_volume] < 0).mean()),
+        "lost_surface": lost_surface(distance, around),
     }
     return target, facts
+
+
+def lost_surface(distance: SignedDistance, surface: SurfaceSamples) -> float:
+    """Return the share of a surface that has the same sign on both of its sides, so that no level set has it.
+
+    So it is with open sheets, which close nothing off, with faces within a solid, and with plates thinner than a step.
+
+    Args:
+        surface: evenly over the surface, in any order; some 500 of its points are asked for.
+    """
+    every = slice(None, None, max(1, len(surface.points) // _NUM_PROBES))
+    points, step = surface.points[every], _PROBE_STEP * surface.normals[every]
+    sides = distance(np.concatenate([points + step, points - step])) < 0
+    return float((sides[: len(points)] == sides[len(points) :]).mean())

@@ -20,7 +20,7 @@ from ltm3d.transforms.assets import Asset, asset_rng, map_assets, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 3  # raise it when the same input and settings give other bytes: here, in representations or geometry
+CODE_VERSION = 4  # raise it when the same input and settings give other bytes: here, in representations or geometry
 
 Build = Callable[..., tuple[Mapping[str, np.ndarray], Mapping[str, float]]]
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from shapes import box, box_distance, sphere
+from shapes import box, box_distance, inside_out, sphere
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.mesh import Mesh
@@ -75,6 +75,23 @@ def test_a_distance_at_hand_is_used_and_gives_the_same() -> None:
     mesh = sphere()
     given = build_sdf_target(mesh, config=CONFIG, rng=np.random.default_rng(0), distance=SignedDistance(mesh))[0]
     assert np.array_equal(given["near"], build(mesh)["near"])
+
+
+def test_what_no_level_set_has_is_counted_by_area() -> None:
+    outer, inner = box((1.2, 0.8, 0.8)), box((0.6, 0.4, 0.4))
+    areas = np.array([2 * (2 * 0.96 + 0.64), 2 * (2 * 0.24 + 0.16), 0.5])
+    sheet = Mesh(np.array([[0.9, -0.5, 0], [0.9, 0.5, 0], [0.9, 0.5, 0.5], [0.9, -0.5, 0.5]]), [[0, 1, 2], [0, 2, 3]])
+    for parts, lost in (
+        ([outer], 0),
+        ([inside_out(outer)], 0),
+        ([outer, sheet], areas[2] / areas[[0, 2]].sum()),
+        ([outer, inner], areas[1] / areas[:2].sum()),
+    ):
+        starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+        faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
+        mesh = Mesh(np.concatenate([part.vertices for part in parts]), faces)
+        facts = build_sdf_target(mesh, config=CONFIG, rng=np.random.default_rng(0))[1]
+        assert facts["lost_surface"] == pytest.approx(lost, abs=0.02)
 
 
 def test_bad_settings_and_flat_meshes_are_named() -> None:
