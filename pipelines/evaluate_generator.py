@@ -43,7 +43,7 @@ def main(representation: str) -> None:
         sampling = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
         needed = (f"targets/{representation}", f"tokens/{representation}", "conditions")
         entries = with_captions(available(stage.data, *needed), stage.data)
-        data = GenerationData(stage.data, representation, entries, config, stage.seed)
+        data = GenerationData(stage.data, representation, entries, config, stage.seed, sampling.precision)
         models = stage.data / "models"
         folders = {part: models / part / representation for part in ("tokenizer", "reconstructor", "generator")}
         check_trained_on(*folders.values())  # the generator's weights are not needed: its samples are there

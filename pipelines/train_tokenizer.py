@@ -27,6 +27,7 @@ def main(representation: str) -> None:
         kind = tokenizer_kind(representation)
         model_config = stage.params.get(f"tokenizer.{representation}.model", kind.config_type)
         example_config = stage.params.get(f"tokenizer.{representation}.examples", kind.example_config_type)
+        kind.check_examples(model_config, example_config)
         training = stage.params.get(f"tokenizer.{representation}.training", TrainingConfig)
         root = (stage.data / "targets" / representation).absolute()
         entries = available(stage.data, f"targets/{representation}")

@@ -25,7 +25,7 @@ def audit(
         typer.Option(
             min=1,
             help="Points that the encoder reads of an asset, twice.",
-            show_default="encode_tokens.num_surface of the params.yaml beside the data, else what an example has",
+            show_default="encode_tokens.num_surface of the params.yaml beside the data, else the default of an example",
         ),
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Keep the verdict with the tokenizer.")] = False,

@@ -1,7 +1,8 @@
 """The ablation table: the same test prompts, samples seen and steps; one thing changed in each row, several seeds.
 
 A figure is the mean over test assets of the mean over seeds, with the 95 % bootstrap interval over assets, and the
-spread of the seeds. Beside it stands the difference to the full method on the same assets, its interval over both.
+spread of the seeds. Beside it stands the difference to the full method on the same assets, its interval over both; one
+training says nothing of the spread, so its difference has none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ def ablation_rows(runs: Sequence[AblationRun], *, prompts: Sequence[str], seed: 
             if by_seed:
                 rows.append(_row(variant, prompt, by_seed, full, seed))
         rows += [
-            _row(method, prompt, _by_seed(runs, FULL, f"{method}/{prompt}")[:1], full, seed)  # the same in all runs
+            _row(method, prompt, _by_seed(runs, FULL, f"{method}/{prompt}")[:1], full, seed, is_fixed=True)
             for method in ("retrieval", "reconstruction_module")
             if _by_seed(runs, FULL, f"{method}/{prompt}")
         ]
@@ -60,7 +61,15 @@ def _by_seed(runs: Sequence[AblationRun], variant: str, key: str) -> list[ByAsse
     return [run.by_asset[key][FIGURE] for run in runs if run.variant == variant and key in run.by_asset]
 
 
-def _row(name: str, prompt: str, by_seed: Sequence[ByAsset], full: Sequence[ByAsset], seed: int) -> dict[str, Any]:
+def _row(
+    name: str,
+    prompt: str,
+    by_seed: Sequence[ByAsset],
+    full: Sequence[ByAsset],
+    seed: int,
+    *,
+    is_fixed: bool = False,  # the same in all runs, so that one of them is all there is to know
+) -> dict[str, Any]:
     uids = sorted(by_seed[0])
     values = np.array([[one[uid] for uid in uids] for one in by_seed])  # [seeds, assets]
     interval = bootstrap_interval(values.mean(axis=0), seed=seed)
@@ -76,7 +85,9 @@ def _row(name: str, prompt: str, by_seed: Sequence[ByAsset], full: Sequence[ByAs
     }
     if full and name != FULL and set(full[0]) == set(uids):
         change = bootstrap_change(values, np.array([[one[uid] for uid in uids] for one in full]), seed=seed)
-        row |= {"change": change.mean, "change_low": change.low, "change_high": change.high}
+        row["change"] = change.mean
+        if is_fixed or len(values) > 1:
+            row |= {"change_low": change.low, "change_high": change.high}
     return row
 
 
@@ -110,4 +121,6 @@ def _interval(row: Mapping[str, Any]) -> str:
 def _change(row: Mapping[str, Any]) -> str:
     if "change" not in row:
         return "–"
+    if "change_low" not in row:
+        return f"{row['change']:+.4f}, one training"
     return f"{row['change']:+.4f} [{row['change_low']:+.4f}, {row['change_high']:+.4f}]"

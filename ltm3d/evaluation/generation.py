@@ -34,20 +34,25 @@ from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import Shard, ShardSet, list_shards
 from ltm3d.tokenizers.shape import Shape, from_arrays
-from ltm3d.tokenizers.tokenizer import Tokenizer
+from ltm3d.tokenizers.tokenizer import Precision, Tokenizer
 
 Samples = dict[tuple[str, str], list[tuple[Shape, np.ndarray]]]  # (uid, prompt) → shapes with their tokens
 
 
 @dataclass
 class GenerationData:
-    """The folders an evaluation reads, opened for the assets it needs."""
+    """The folders an evaluation reads, opened for the assets it needs.
+
+    Attributes:
+        precision: that the samples were decoded in.
+    """
 
     data: Path
     representation: str
     entries: list[IndexEntry]
     config: EvaluationConfig
     seed: int
+    precision: Precision = "fp32"
     samples: Samples = field(init=False)
     counts: dict[tuple[str, str], int] = field(init=False)
 
@@ -184,7 +189,7 @@ class Evaluator:
             for entry, own in zip(self.entries, candidates, strict=True):
                 key = (entry.uid, prompt)
                 own += [
-                    Candidate("generated", prompt, shape, torch.from_numpy(tokens))
+                    Candidate("generated", prompt, shape, torch.from_numpy(tokens), self.data.precision)
                     for shape, tokens in self.data.samples[key]
                 ]
                 own += [Candidate("generated", prompt)] * self.data.counts[key]

@@ -18,7 +18,7 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.shape import Shape
-from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
+from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision, Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +79,17 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A shape to measure: a shape with its tokens, one alone, tokens to decode, or neither: a sample that failed."""
+    """A shape to measure: a shape with its tokens, one alone, tokens to decode, or neither: a sample that failed.
+
+    Attributes:
+        precision: that a shape was decoded in from its tokens, so that its volume is the same field's.
+    """
 
     method: str
     prompt: str
     shape: Shape | None = None
     tokens: Float[torch.Tensor, "L D"] | None = None
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def measure_asset(
         if candidate.tokens is not None and shape is None:
             shape = decode_or_none(tokenizer, candidate.tokens, config.decode)
         if queries is not None and candidate.tokens is not None:
-            candidate_inside = tokenizer.inside(candidate.tokens, queries)
+            candidate_inside = tokenizer.inside(candidate.tokens, queries, precision=candidate.precision)
         elif queries is not None and isinstance(shape, Mesh):
             candidate_inside = SignedDistance(shape)(queries) < 0
         figures = shape_figures(

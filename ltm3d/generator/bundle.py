@@ -52,6 +52,9 @@ class BundleConfig:
     num_cloud_points: int = DecodeConfig.num_points
     precision: Precision = "fp32"
 
+    def __post_init__(self) -> None:
+        _ = self.decode  # what it refuses, a bundle is refused for before it samples
+
     @property
     def decode(self) -> DecodeConfig:
         """How tokens become shapes."""

@@ -19,7 +19,7 @@ from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.attention import Attention
 from ltm3d.nn.embeddings import TimeEmbedding
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.nn.transformer import FeedForward, learned_tokens
+from ltm3d.nn.transformer import FeedForward, check_sizes, learned_tokens
 
 # B batch, L tokens, D token channels, P prefix tokens, H width
 
@@ -38,8 +38,7 @@ class DitConfig:
     flow: FlowMatching = field(default_factory=FlowMatching)
 
     def __post_init__(self) -> None:
-        if self.width % self.num_heads:
-            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        check_sizes(self, "depth")
         if self.num_prefix < 1:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be at least 1")
         check_dropout(self.condition_dropout, self.single_modality)
@@ -103,7 +102,7 @@ class Dit(TokenModel):
 class ModulatedTransformerBlock(nn.Module):
     """Self-attention and feed-forward, each x + gate · f(norm(x) · (1 + scale) + shift); gates begin at zero."""
 
-    one_program = True
+    one_program = recomputable = True
 
     def __init__(self, width: int, *, num_heads: int) -> None:
         super().__init__()

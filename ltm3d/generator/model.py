@@ -17,6 +17,7 @@ from ltm3d.generator.prefix import Condition, Prefix, PromptEncoder, check_dropo
 from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
+from ltm3d.nn.transformer import check_sizes
 
 # B batch, L tokens, D token channels, P prefix tokens, H width, N masked tokens of the batch, M modulations
 
@@ -59,11 +60,7 @@ class GeneratorConfig:
     ddpm: Ddpm = field(default_factory=Ddpm)
 
     def __post_init__(self) -> None:
-        if self.width % self.num_heads:
-            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
-        for name in ("encoder_depth", "decoder_depth", "denoiser_depth", "noise_draws"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        check_sizes(self, "encoder_depth", "decoder_depth", "denoiser_width", "denoiser_depth", "noise_draws")
         if self.num_prefix < 0:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be 0 (no prefix learning) or more")
         if not 0 <= self.known_corruption <= 1:

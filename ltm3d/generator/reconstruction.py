@@ -10,7 +10,7 @@ from ltm3d.errors import ConfigError
 from ltm3d.generator.prefix import Condition, ConditionTokens
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.nn.transformer import Block, CrossBlock, learned_tokens
+from ltm3d.nn.transformer import Block, CrossBlock, check_sizes, learned_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,7 @@ class ReconstructorConfig:
     prompt_dropout: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.width % self.num_heads:
-            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        check_sizes(self, "depth")
         if not 0 <= 2 * self.single_modality + self.prompt_dropout <= 1:
             raise ConfigError(
                 f"single_modality {self.single_modality} and prompt_dropout {self.prompt_dropout}: "

@@ -30,7 +30,7 @@ class RemeshConfig:
     epsilon: float | None = None
 
     def __post_init__(self) -> None:
-        if not 16 <= self.resolution <= RESOLUTIONS[1]:
+        if self.resolution < 16:
             raise ConfigError(f"resolution {self.resolution} is out of range; use 16 to {RESOLUTIONS[1]:,}")
         check_resolution(self.resolution)
         if self.epsilon is not None and not self.smallest_epsilon <= self.epsilon <= 0.1:

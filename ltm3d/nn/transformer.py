@@ -1,16 +1,33 @@
 """Pre-norm transformer blocks, and the learned tokens they start from.
 
-What says `one_program` holds no branch on data: it is what torch.compile takes whole (`ltm3d.training.blocks`).
+What says `one_program` holds no branch on data: it is what torch.compile takes whole; what says `recomputable` may run
+again in the backward pass (`ltm3d.training.blocks`).
 """
+
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ltm3d.errors import ConfigError
 from ltm3d.nn.attention import Attention
 
 LEARNED_TOKEN_STD = 0.5
+
+
+def check_sizes(config: Any, *counts: str) -> None:
+    """Refuse settings of which no blocks can be built: `width`, `num_heads` and further counts, each at least 1.
+
+    Raises:
+        ConfigError: with the setting and its value.
+    """
+    for name in ("width", "num_heads", *counts):
+        if getattr(config, name) < 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least 1")
+    if config.width % config.num_heads:
+        raise ConfigError(f"width {config.width} must be a multiple of num_heads {config.num_heads}")
 
 
 def learned_tokens(*shape: int) -> nn.Parameter:
@@ -33,7 +50,7 @@ class FeedForward(nn.Sequential):
 class Block(nn.Module):
     """Self-attention and feed-forward, each x + f(norm(x))."""
 
-    one_program = True
+    one_program = recomputable = True
 
     def __init__(self, width: int, *, num_heads: int) -> None:
         super().__init__()
@@ -89,7 +106,7 @@ def run_blocks(
 class CrossBlock(nn.Module):
     """Cross-attention to a context and feed-forward, each x + f(norm(x))."""
 
-    one_program = True
+    one_program = recomputable = True
 
     def __init__(self, width: int, *, num_heads: int, context_width: int) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from ltm3d.nn.attention import distance_bias
 from ltm3d.nn.bottleneck import NormalizedBottleneck
 from ltm3d.nn.embeddings import PointEmbedding
 from ltm3d.nn.posterior import Posterior
-from ltm3d.nn.transformer import Block, CrossBlock
+from ltm3d.nn.transformer import Block, CrossBlock, check_sizes
 from ltm3d.settings import later
 from ltm3d.tokenizers.tokenizer import Tokenizer
 
@@ -52,11 +52,7 @@ class AnchoredConfig:
     bottleneck: Literal["kl", "normalized"] = later("kl")
 
     def __post_init__(self) -> None:
-        for name in ("num_tokens", "token_dim", "width", "num_heads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.width % self.num_heads:
-            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        check_sizes(self, "num_tokens", "token_dim")
         for name in ("encoder_depth", "decoder_depth", *(each.name for each in fields(self) if is_weight(each))):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; use 0 (none) or more")

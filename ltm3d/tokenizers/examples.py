@@ -67,7 +67,7 @@ class SdfExamples(TargetExamples):
         config = self.config
         counts = {"volume": config.num_volume, "near": config.num_near}
         counts = split_points(config.num_surface, config.sharp_share) | counts
-        example = {name: _slice(self.targets.get(name, index), count, rng) for name, count in counts.items()}
+        example = {name: _slice(self.targets, name, index, count, rng) for name, count in counts.items()}
         if "sharp" in example:
             example["surface"] = np.concatenate([example["surface"], example.pop("sharp")])
         if self.augment:
@@ -83,21 +83,32 @@ class SdfExamples(TargetExamples):
 
 
 def check_share(sharp_share: float) -> None:
-    """Raises:
-    ConfigError: the share leaves no point of the whole surface.
+    """Refuse what is no share, or leaves nothing of the whole surface.
+
+    Raises:
+        ConfigError: it is not in [0, 1).
     """
     if not 0 <= sharp_share < 1:
         raise ConfigError(f"sharp_share is {sharp_share}; it must lie in [0, 1)")
 
 
 def split_points(num_points: int, sharp_share: float) -> dict[str, int]:
-    """Say how many points are of the whole surface and, where there are any, how many of sharp edges."""
+    """Say how many points are of the whole surface and, where there are any, how many of sharp edges.
+
+    Raises:
+        ConfigError: there would be none of the whole surface.
+    """
     num_sharp = round(sharp_share * num_points)
+    if num_sharp == num_points:
+        raise ConfigError(
+            f"sharp_share {sharp_share} of {num_points} points leaves none of the whole surface; lower it"
+        )
     return {"surface": num_points - num_sharp} | ({"sharp": num_sharp} if num_sharp else {})
 
 
-def _slice(stored: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _slice(targets: ShardSet, name: str, index: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    stored = targets.get(name, index)
     if count > len(stored):
-        raise ConfigError(f"{count} points are asked for, {len(stored)} are stored; lower the count or store more")
+        raise ConfigError(f"{count} {name} points are asked for, {len(stored)} are stored; ask for fewer or store more")
     start = int(rng.integers(len(stored) - count + 1))
     return np.array(stored[start : start + count], dtype=np.float32)

@@ -82,8 +82,6 @@ class GaussiansTokenizerConfig(AnchoredConfig):
         for name in ("grid", "max_voxels", "gaussians_a_voxel"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.picture_weight < 0 or self.ssim_weight < 0:
-            raise ConfigError("picture_weight and ssim_weight must be 0 or more")
 
 
 class GaussiansTokenizer(AnchoredTokenizer):

@@ -31,7 +31,7 @@ from ltm3d.nn.embeddings import PointEmbedding
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.residual_quantizer import ResidualQuantizer
-from ltm3d.nn.transformer import Block, learned_tokens
+from ltm3d.nn.transformer import Block, check_sizes, learned_tokens
 from ltm3d.representations.mesh import mesh_of_target, sort_faces
 from ltm3d.settings import later
 from ltm3d.shards.read import ShardSet
@@ -76,12 +76,10 @@ class MeshTokenizerConfig:
     num_codes: int = later(256)
 
     def __post_init__(self) -> None:
-        leasts = {"width": 1, "num_heads": 1, "encoder_depth": 0, "decoder_depth": 0, "kl_weight": 0}
-        for name, least in leasts.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.width % self.num_heads:
-            raise ConfigError(f"width {self.width} must be a multiple of num_heads {self.num_heads}")
+        check_sizes(self)
+        for name in ("encoder_depth", "decoder_depth", "kl_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if self.num_tokens < 4 or self.token_dim < 2:
             raise ConfigError(
                 f"num_tokens {self.num_tokens} and token_dim {self.token_dim} are out of range; use at least 4 and 2"

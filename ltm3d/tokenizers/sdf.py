@@ -74,10 +74,6 @@ class SdfTokenizerConfig(AnchoredConfig):
             raise ConfigError(f"memory_expansion is {self.memory_expansion}; it must be at least 1")
         if self.truncation <= 0:
             raise ConfigError(f"truncation is {self.truncation}; it must be above 0")
-        if self.eikonal_weight < 0 or self.normal_weight < 0:
-            raise ConfigError(
-                f"eikonal_weight is {self.eikonal_weight}, normal_weight {self.normal_weight}; use 0 (off) or more"
-            )
         if self.num_gradient_points < 1:
             raise ConfigError(f"num_gradient_points is {self.num_gradient_points}; it must be at least 1")
         if self.eikonal_weight and self.head == "occupancy":
@@ -108,6 +104,14 @@ class SdfTokenizer(AnchoredTokenizer):
                 nn.init.zeros_(self.to_place.weight)
                 nn.init.zeros_(self.to_place.bias)
                 self.anchors.copy_(self.anchors[curve_codes(self.anchors).argsort()])
+
+    @classmethod
+    def check_examples(cls, config: SdfTokenizerConfig, examples: SdfExampleConfig) -> None:
+        if examples.sharp_share != config.sharp_share:
+            raise ConfigError(
+                f"sharp_share is {examples.sharp_share} of the examples, {config.sharp_share} of the model: it would "
+                "encode other points than it is trained on; set tokenizer.sdf.model.sharp_share alone"
+            )
 
     def inputs(self, targets: ShardSet, index: int, *, num_points: int, draw: int = 0) -> Inputs:
         """Read `surface` [S, 6]: points with normals, those of sharp edges last."""
@@ -164,8 +168,10 @@ class SdfTokenizer(AnchoredTokenizer):
     def decode_shape(self, tokens: Float[Tensor, "L D"], config: DecodeConfig) -> Mesh:
         return extract_mesh(self.decode_field(tokens, precision=config.precision), resolution=config.resolution)
 
-    def inside(self, tokens: Float[Tensor, "L D"], queries: Float[np.ndarray, "Q 3"]) -> Bool[np.ndarray, " Q"]:
-        return self.decode_field(tokens)(queries) < 0
+    def inside(
+        self, tokens: Float[Tensor, "L D"], queries: Float[np.ndarray, "Q 3"], *, precision: Precision = "fp32"
+    ) -> Bool[np.ndarray, " Q"]:
+        return self.decode_field(tokens, precision=precision)(queries) < 0
 
     def training_loss(
         self, batch: Mapping[str, Tensor], random: StepRandom

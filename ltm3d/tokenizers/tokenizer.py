@@ -124,10 +124,21 @@ class Tokenizer(nn.Module, ABC):
         del targets, index
         return None
 
-    def inside(self, tokens: Float[Tensor, "L D"], queries: Float[np.ndarray, "Q 3"]) -> Bool[np.ndarray, " Q"] | None:
+    def inside(
+        self, tokens: Float[Tensor, "L D"], queries: Float[np.ndarray, "Q 3"], *, precision: Precision = "fp32"
+    ) -> Bool[np.ndarray, " Q"] | None:
         """Say which points lie inside the shape, where the decoder tells without a surface; else None."""
-        del tokens, queries
+        del tokens, queries, precision
         return None
+
+    @classmethod
+    def check_examples(cls, config: Any, examples: Any) -> None:
+        """Refuse examples that read an asset otherwise than the model will.
+
+        Raises:
+            ConfigError: with both settings.
+        """
+        del config, examples
 
     def normalize(self, tokens: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """Scale tokens to zero mean and unit variance a channel, as the generator sees them."""

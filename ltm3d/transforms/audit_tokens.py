@@ -19,14 +19,15 @@ def audit_set(tokenizer: Tokenizer, targets: ShardSet, *, num_surface: int) -> d
     """Return the audit of the normalised tokens; None where nothing is drawn, or there is nothing to compare with.
 
     Args:
-        num_surface: points that the encoder reads of an asset, twice; the audit says how many they were.
+        num_surface: points that the encoder is to read of an asset, twice; that of the audit is how many it did read.
     """
     if not tokenizer.is_set or len(targets) < 2:
         return None
     first, second = (
         tokenizer.normalize(encode_set(tokenizer, targets, num_surface=num_surface, draw=draw).mean) for draw in (0, 1)
     )
-    return {**audit_tokens(first, second).to_dict(), "num_surface": num_surface}
+    read = next(iter(tokenizer.inputs(targets, 0, num_points=num_surface).values()))  # Gaussians: at most half of all
+    return {**audit_tokens(first, second).to_dict(), "num_surface": len(read)}
 
 
 def write_audit(folder: Path, audit: dict[str, Any] | None) -> None:

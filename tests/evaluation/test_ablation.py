@@ -38,6 +38,7 @@ def test_a_paired_difference_is_sharp_where_the_means_are_not() -> None:
 def test_what_is_not_there_yet_is_left_out_and_one_seed_has_no_spread() -> None:
     rows = rows_by_name([run("full", 0, 0.0), run("worse", 2, 0.01)])
     assert rows["full"]["num_seeds"] == 1 and rows["full"]["seed_std"] is None
+    assert rows["worse"]["change"] == pytest.approx(0.012) and "change_low" not in rows["worse"]
     assert {row["prompt"] for row in rows.values()} == {"image"}
     assert ablation_rows([], prompts=("image",)) == []
 
@@ -50,6 +51,7 @@ def test_baselines_come_from_the_full_run_and_the_table_has_a_line_for_each() ->
     assert len(lines) == 2 + 5 and all(line.count("|") == lines[0].count("|") for line in lines)
     # the full method's mean of seed 0 is 0.195 - 0.001
     assert "| retrieval | 1 | 0.1000 [0.1000, 0.1000] | -0.0940" in lines[4]
+    assert lines[3].endswith("| +0.0100, one training |")
     assert "| round trip | 1 | 0.0500 [0.0500, 0.0500] | – |" in lines[6]
 
 

@@ -28,6 +28,20 @@ def work_of(*candidates: Candidate) -> AssetWork:
     return AssetWork("a", sphere(RADIUS), volume, candidates)
 
 
+def test_a_samples_volume_is_that_of_the_field_that_its_shape_was_taken_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def decode_field(self: SdfTokenizer, tokens: torch.Tensor, *, precision: str = "fp32") -> object:
+        asked.append(precision)
+        return lambda queries: np.where(precision == "bf16", -1.0, 1.0) * np.ones(len(queries))
+
+    monkeypatch.setattr(SdfTokenizer, "decode_field", decode_field)
+    candidates = [Candidate("generated", "image", sphere(RADIUS), TOKENS, each) for each in ("fp32", "bf16")]
+    full, half = measure_asset(work_of(*candidates), tokenizer=tokenizer(), config=CONFIG, seed=0)
+    assert asked == ["fp32", "bf16"]
+    assert full.figures["volume_iou"] == 0 and half.figures["volume_iou"] == pytest.approx(0.113, abs=0.03)
+
+
 def test_each_candidate_is_measured_by_what_it_has() -> None:
     work = work_of(
         Candidate("round_trip", "none", tokens=TOKENS),

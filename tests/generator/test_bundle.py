@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_bundle import make_tiny_bundle
 
-from ltm3d.errors import ModelError
+from ltm3d.errors import ConfigError, ModelError
 from ltm3d.generator.bundle import BUNDLE_FILE, ENCODER_FOLDER, PARTS, ShapeGenerator, read_bundle
 from ltm3d.tokenizers.field_decoder import FoldedField
 
@@ -53,6 +53,13 @@ def test_a_damaged_bundle_is_one_line(bundle: Path, damage: Callable[[Path], obj
     with pytest.raises(ModelError, match=message) as raised:
         read_bundle(bundle)
     assert "\n" not in str(raised.value)
+
+
+def test_a_grid_that_cannot_be_extracted_is_refused_when_the_bundle_is_read(bundle: Path) -> None:
+    document = json.loads((bundle / BUNDLE_FILE).read_text()) | {"decode_resolution": 2000}
+    (bundle / BUNDLE_FILE).write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=r"resolution is 2000; use"):
+        ShapeGenerator.load(bundle)
 
 
 def test_a_cloud_has_the_points_that_the_bundle_names(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_inputs_stand_beside_reconstructions_worst_first(tokenizer: SdfTokenizer
 
 
 def write_targets(data: Path) -> None:
-    """Write the targets of two test balls as distances, and of one as faces: the other is too complex."""
+    """Write the targets of two test boxes as distances, and of one as faces: the other is too complex."""
     solids = {"test-big": box((1.6, 1.6, 1.6)), "test-small": box((0.8, 0.8, 0.8))}
     rng = np.random.default_rng(0)
     for representation in ("sdf", "mesh"):

@@ -7,6 +7,7 @@ import json
 import sys
 
 import torch
+from tiny_tokens import randomize
 from torch import Tensor, nn
 from toy_training import toy_config
 
@@ -25,6 +26,7 @@ class TinyGenerator(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(Block(WIDTH, num_heads=2) for _ in range(2))
         self.denoiser = DenoiseNet(token_dim=3, num_outputs=3, condition_width=WIDTH, width=WIDTH, depth=1)
+        randomize(self)  # what starts at zero would hide the blocks
 
     def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
         num_tokens = 3 + int(torch.randint(9, (), generator=random.shared))

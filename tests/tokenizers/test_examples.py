@@ -9,7 +9,7 @@ from tiny_tokenizers import SMALL
 
 from ltm3d.errors import ConfigError
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
-from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
+from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples, split_points
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.launch import train_locally
@@ -56,6 +56,10 @@ def test_a_share_of_the_encoded_points_lies_on_sharp_edges_in_training_and_after
         assert edges[150:].all() and edges[:150].mean() < 0.2
     with pytest.raises(ConfigError, match="sharp_share is 1"):
         SdfExampleConfig(sharp_share=1.0)
+    with pytest.raises(ConfigError, match=r"sharp_share 0\.999 of 200 points leaves none of the whole surface"):
+        split_points(200, 0.999)
+    with pytest.raises(ConfigError, match=r"0\.25 of the examples, 0\.0 of the model: .*model\.sharp_share alone"):
+        SdfTokenizer.check_examples(SdfTokenizerConfig(**SMALL), SdfExampleConfig(sharp_share=0.25))
 
 
 def test_a_broken_target_stops_training_and_is_named(tmp_path: Path) -> None:

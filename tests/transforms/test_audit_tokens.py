@@ -6,7 +6,7 @@ import pytest
 import torch
 from ball_tokenizer import BallConfig, BallTokenizer
 from tiny_targets import Targets
-from tiny_tokenizers import train_mesh_tokenizer
+from tiny_tokenizers import gaussians_batch, train_gaussians_tokenizer, train_mesh_tokenizer
 
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.tokenizers import kinds
@@ -33,6 +33,13 @@ def test_ordered_tokens_pass_and_the_verdict_says_how_many_points(ball: BallToke
     assert audit is not None and audit["is_ordered"] and audit["num_surface"] == 16
     write_audit(tmp_path, audit)
     check_order(tmp_path)
+
+
+def test_the_verdict_says_how_many_were_read_where_that_is_fewer_than_were_asked_for() -> None:
+    tokenizer = train_gaussians_tokenizer(0)
+    assets = Targets([{"gaussians": gaussians_batch(seed)["gaussians"][0].numpy()} for seed in range(2)])
+    audit = audit_set(tokenizer, assets, num_surface=100)  # of 128
+    assert audit is not None and audit["num_surface"] == 64
 
 
 def test_unordered_tokens_are_refused(ball: BallTokenizer, tmp_path: Path) -> None:
