@@ -9,6 +9,7 @@ from ltm3d.cli.compare import compare
 from ltm3d.cli.demo import demo, serve
 from ltm3d.cli.doctor import doctor
 from ltm3d.cli.evaluate import evaluate
+from ltm3d.cli.export import export
 from ltm3d.cli.gc import gc
 from ltm3d.cli.generate import generate
 from ltm3d.cli.inspect import inspect
@@ -44,6 +45,7 @@ for command in (
     demo,
     serve,
     evaluate,
+    export,
     compare,
     inspect,
     promote,
