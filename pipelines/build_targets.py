@@ -3,7 +3,7 @@
 from functools import partial
 
 from ltm3d.shards.index import read_index
-from ltm3d.transforms.build_targets import CODE_VERSION, build_targets_shard, target_kind
+from ltm3d.transforms.build_targets import build_targets_shard, target_kind
 from ltm3d.transforms.mapping import map_shards, plan_jobs
 from pipelines import _stage
 from pipelines._planning import uids_by_shard
@@ -17,7 +17,7 @@ def main(target: str) -> None:
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),
             inputs=[stage.data / "meshes"],
-            key_parts=[config, kind.fields, CODE_VERSION, stage.seed],
+            key_parts=[config, kind.fields, kind.code_version, stage.seed],
         )
         stage.start_ray()
         ledger = map_shards(

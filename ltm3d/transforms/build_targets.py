@@ -20,8 +20,6 @@ from ltm3d.transforms.assets import Asset, asset_rng, map_assets, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 4  # raise it when the same input and settings give other bytes: here, in representations or geometry
-
 Build = Callable[..., tuple[Mapping[str, np.ndarray], Mapping[str, float]]]
 
 
@@ -75,11 +73,13 @@ class TargetKind:
     Attributes:
         config: its settings, with the builder's own under `target`.
         build: mesh, config, rng → arrays by field, and facts for the asset's record.
+        code_version: raised where the same input and settings give other bytes: here, in its builder or in geometry.
     """
 
     config: type[Any]
     fields: tuple[Field, ...]
     build: Build
+    code_version: int = 4
 
 
 TARGETS = {
