@@ -1,12 +1,13 @@
 """The ablations' queue: what is done, what is missing, and the page."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from imports import REPOSITORY
 
-from ltm3d.errors import ConfigError
+from ltm3d.errors import ConfigError, Ltm3dError
 from pipelines import ablations
 
 
@@ -51,9 +52,25 @@ def test_the_page_says_what_is_there_and_what_is_missing(checkout: Path) -> None
     ablations.main(["table"])
     page = (checkout / "docs/results.md").read_text()
     assert page.startswith("# Results\n\nBefore.\n") and page.endswith("\nAfter.\n") and "old" not in page
-    assert "| full | 1 | 0.1000" in page and "+0.1000 [+0.1000, +0.1000]" in page
+    assert "| full | 1 | 0.1000" in page and "+0.1000, one training" in page
     missing = json.loads((checkout / "docs/results/ablation.json").read_text())["missing"]
     assert len(missing) == len(ablations.queue()) - 2 and "full-0" not in missing and "Missing: " in page
+
+
+def test_a_run_that_fails_leaves_the_settings_as_they_were(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params, seen = checkout / "params.yaml", []
+    params.write_text("mine: 1\n")
+
+    def fail(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        seen.append((command[:3], params.read_text()))
+        return subprocess.CompletedProcess(command, 255)
+
+    monkeypatch.setattr(ablations.subprocess, "run", fail)
+    with pytest.raises(Ltm3dError, match=r"ablation-no-rgs-1 ended with 255; .*call this again"):
+        ablations.run(("no_rgs", 1))
+    ((command, given),) = seen
+    assert command == ["dvc", "exp", "run"] and "recipe: ablation_no_rgs" in given
+    assert params.read_text() == "mine: 1\n"
 
 
 def test_a_result_of_other_settings_is_missing_again(checkout: Path) -> None:
