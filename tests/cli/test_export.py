@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from index_entries import entry_of
 from PIL import Image
 from shapes import box
 
 from ltm3d import schema
 from ltm3d.cli import app
-from ltm3d.shards.index import IndexEntry, write_index
+from ltm3d.shards.index import write_index
 from ltm3d.shards.write import write_shard
 
 UIDS = ("a-train", "b-test", "c-test")
@@ -34,23 +35,7 @@ def data(tmp_path: Path) -> Path:
     for folder, fields, held in (("meshes", schema.MESHES, arrays), ("views", VIEWS, {"images": bright})):
         place = tmp_path / "data" / folder / "shard-00000"
         write_shard(place, fields=fields, arrays=held, uids=list(UIDS), records=[{}] * 3, rejects=[], key="k")
-    entries = [
-        IndexEntry(
-            uid=uid,
-            shard="shard-00000",
-            split=uid.rpartition("-")[2],
-            category="box",
-            caption=f"The source's words for {uid}.",
-            source="procedural",
-            licence="CC0-1.0",
-            name="",
-            num_faces=12,
-            is_watertight=True,
-            scale=1.0,
-            offset=(0.0, 0.0, 0.0),
-        )
-        for uid in UIDS
-    ]
+    entries = [entry_of(uid, split=uid.rpartition("-")[2], caption=f"The source's words for {uid}.") for uid in UIDS]
     write_index(tmp_path / "data" / "meshes", entries)
     return tmp_path / "data"
 

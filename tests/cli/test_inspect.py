@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from index_entries import entry_of
 from PIL import Image
 
 from ltm3d.cli.inspect import inspect
 from ltm3d.errors import DataError
 from ltm3d.schema import Field
-from ltm3d.shards.index import IndexEntry, write_index
+from ltm3d.shards.index import write_index
 from ltm3d.shards.ledger import ledger_of
 from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import Reject, write_shard
@@ -26,21 +27,7 @@ def data(tmp_path: Path) -> Path:
     write(tmp_path / "meshes", ["chair-1"], [Reject(uid="lamp-2", reason="timeout", detail="120 s")])
     write(tmp_path / "views", ["chair-1"], [], images=[red])
     write(tmp_path / "samples/sdf", ["chair-1-text-0"], [Reject(uid="chair-1-image-0", reason="empty_decode")])
-    entry = IndexEntry(
-        uid="chair-1",
-        shard="shard-00000",
-        split="test",
-        category="chair",
-        caption="A chair.",
-        source="procedural",
-        licence="CC0-1.0",
-        name="",
-        num_faces=12,
-        is_watertight=True,
-        scale=1.0,
-        offset=(0.0, 0.0, 0.0),
-    )
-    write_index(tmp_path / "meshes", [entry])
+    write_index(tmp_path / "meshes", [entry_of("chair-1")])
     return tmp_path
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from index_entries import entry_of
 
 from ltm3d.evaluation.attributes import (
     asked_attributes,
@@ -33,21 +34,9 @@ def vertices(category: str, attributes: dict[str, str], parameters: dict[str, fl
     return np.concatenate([part.vertices for part in build_parts(category, attributes, parameters)])
 
 
-def entry_of(drawn: ProceduralObject, uid: str = "a", **other: str) -> IndexEntry:
-    fields = {"source": "procedural", "category": drawn.category, "caption": drawn.caption, **other}
-    return IndexEntry(
-        uid=uid,
-        shard="s",
-        split="test",
-        licence="",
-        name="",
-        num_faces=0,
-        is_watertight=True,
-        scale=1.0,
-        offset=(0.0, 0.0, 0.0),
-        attributes=drawn.attributes,
-        **fields,
-    )
+def entry_of_object(drawn: ProceduralObject, uid: str = "a", **other: str) -> IndexEntry:
+    fields = {"category": drawn.category, "caption": drawn.caption, **other}
+    return entry_of(uid, attributes=drawn.attributes, **fields)
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
@@ -86,7 +75,7 @@ def test_what_a_variant_does_not_build_is_hidden_there_alone(category: str, case
 
 def test_images_ask_for_all_that_is_visible_and_texts_for_what_they_tell() -> None:
     chair = first_of("chair", variant="four-legged", arms="none", seat_padding="bare")
-    entry = entry_of(chair)
+    entry = entry_of_object(chair)
     asked = asked_attributes(entry, "image")
     assert asked[0] == "category" and set(asked[1:]) == set(geometric_values("chair"))
     assert {"colour", "material", "seat_colour"}.isdisjoint(asked) and {"back", "seat_height", "arms"} <= set(asked)
@@ -96,15 +85,15 @@ def test_images_ask_for_all_that_is_visible_and_texts_for_what_they_tell() -> No
 
 def test_nothing_is_asked_where_nothing_is_known() -> None:
     chair = first_of("chair")
-    assert asked_attributes(entry_of(chair, source="objaverse"), "image") == ()
-    assert asked_attributes(entry_of(chair, category="horse"), "image") == ()
-    assert asked_attributes(entry_of(chair, caption="a red chair"), "text") == ()  # a captioner's words
-    assert asked_attributes(entry_of(chair, caption="a red chair"), "image") != ()
+    assert asked_attributes(entry_of_object(chair, source="objaverse"), "image") == ()
+    assert asked_attributes(entry_of_object(chair, category="horse"), "image") == ()
+    assert asked_attributes(entry_of_object(chair, caption="a red chair"), "text") == ()  # a captioner's words
+    assert asked_attributes(entry_of_object(chair, caption="a red chair"), "image") != ()
 
 
 def test_a_shape_of_another_category_or_without_surface_has_nothing_right() -> None:
     lamp = first_of("lamp")
-    entry, names = entry_of(lamp), ("category", "variant", "height", "bulb")
+    entry, names = entry_of_object(lamp), ("category", "variant", "height", "bulb")
     own = dict(lamp.attributes)
     wrong_height = {**own, "height": "tall" if own["height"] == "short" else "short"}
     assert share_right(Reading("lamp", own), entry, names) == 1
@@ -115,7 +104,7 @@ def test_a_shape_of_another_category_or_without_surface_has_nothing_right() -> N
 
 def test_the_document_counts_assets_by_the_mean_of_their_samples() -> None:
     chair, lamp = first_of("chair", arms="none"), first_of("lamp")
-    entries = [entry_of(chair, "a"), entry_of(lamp, "b"), entry_of(chair, "c", source="folder")]
+    entries = [entry_of_object(chair, "a"), entry_of_object(lamp, "b"), entry_of_object(chair, "c", source="folder")]
     right = {"a": Reading("chair", chair.attributes), "b": Reading("lamp", lamp.attributes)}
     other = Reading("sofa", {})
     readings = {
@@ -138,6 +127,6 @@ def test_the_document_counts_assets_by_the_mean_of_their_samples() -> None:
 def test_without_known_attributes_or_a_reader_there_is_no_document() -> None:
     chair = first_of("chair")
     readings = {("generated", "text"): {"a": [Reading("chair", chair.attributes)]}}
-    assert attribute_document(readings, [entry_of(chair, source="objaverse")], seed=0) is None
-    assert attribute_document({}, [entry_of(chair)], seed=0) is None
+    assert attribute_document(readings, [entry_of_object(chair, source="objaverse")], seed=0) is None
+    assert attribute_document({}, [entry_of_object(chair)], seed=0) is None
     assert attribute_ratios(None) == {} and "not read" in attribute_text(None)
