@@ -1,16 +1,11 @@
 """What several stages ask of the data: which assets are there, shard by shard."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from ltm3d.errors import DataError
 from ltm3d.shards.index import IndexEntry, read_index
 from ltm3d.shards.read import iter_shards
-
-CAPTIONS_FILE = "captions.json"
 
 
 def available(data: Path, *folders: str) -> list[IndexEntry]:
@@ -23,16 +18,6 @@ def available(data: Path, *folders: str) -> list[IndexEntry]:
         uids = {uid for shard in iter_shards(data / folder) for uid in shard.uids}
         entries = [entry for entry in entries if entry.uid in uids]
     return entries
-
-
-def with_captions(entries: Sequence[IndexEntry], data: Path) -> list[IndexEntry]:
-    """Give the assets the captions that `caption_views` wrote; one that it does not name keeps the source's."""
-    path = data / "captions" / CAPTIONS_FILE
-    try:
-        captions = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); run caption_views (dvc repro)") from error
-    return [replace(entry, caption=captions.get(entry.uid, entry.caption)) for entry in entries]
 
 
 def uids_by_shard(entries: Sequence[IndexEntry], split: str | None = None) -> dict[str, list[str]]:

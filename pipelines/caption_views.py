@@ -1,12 +1,11 @@
 """The text prompt of every asset → data/captions/captions.json."""
 
-import json
-
+from ltm3d.shards.captions import write_captions
 from ltm3d.shards.read import iter_shards
 from ltm3d.transforms.caption_views import CODE_VERSION, CaptionConfig, Captioning
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import CAPTIONS_FILE, available, uids_by_shard
+from pipelines._planning import available, uids_by_shard
 
 
 def main() -> None:
@@ -36,9 +35,7 @@ def main() -> None:
                     for uid, record in zip(shard.uids, shard.records, strict=True)
                     if record["caption"]
                 }
-        (output / CAPTIONS_FILE).write_text(
-            json.dumps(dict(sorted(captions.items())), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        write_captions(output, captions)
         stage.tracker.log_metrics(
             {"num_captions": len(captions), "num_different_captions": len(set(captions.values()))}
         )

@@ -7,20 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from ltm3d import schema
+from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import canonical_json, key_of
 from ltm3d.shards.read import ShardSet
 from ltm3d.transforms.encode_conditions import CODE_VERSION, ConditionEncoding, EncodeConditionsConfig
 from ltm3d.transforms.mapping import ShardJob, map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import available, uids_by_shard, with_captions
+from pipelines._planning import available, uids_by_shard
 
 
 def main() -> None:
     """Cache the condition tokens and embeddings of every asset."""
     with _stage.stage("encode_conditions", minutes="1 minute", disk="30 MB") as stage:
         config = stage.params.get("encode_conditions", EncodeConditionsConfig)
-        entries = with_captions(available(stage.data, "views"), stage.data)
+        entries = with_captions(available(stage.data, "views"), stage.data / "captions")
         own = (stage.data / "models" / "condition_encoder").absolute()
         image_model, text_model = config.image_model or str(own), config.text_model or str(own)
         jobs = plan_jobs(

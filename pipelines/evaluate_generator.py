@@ -21,6 +21,7 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.viewer import view_html
+from ltm3d.shards.captions import with_captions
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import Tokenizer
 from ltm3d.tracking.artifacts import write_shapes
@@ -30,7 +31,7 @@ from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
 from pipelines._gallery import choose, write_page
 from pipelines._generated import generated_items, generated_processes
-from pipelines._planning import available, with_captions
+from pipelines._planning import available
 from pipelines._training import write_rows
 
 COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
@@ -42,7 +43,7 @@ def main(representation: str) -> None:
         config = stage.params.get("evaluation", EvaluationConfig)
         sampling = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
         needed = (f"targets/{representation}", f"tokens/{representation}", "conditions")
-        entries = with_captions(available(stage.data, *needed), stage.data)
+        entries = with_captions(available(stage.data, *needed), stage.data / "captions")
         data = GenerationData(stage.data, representation, entries, config, stage.seed, sampling.precision)
         models = stage.data / "models"
         folders = {part: models / part / representation for part in ("tokenizer", "reconstructor", "generator")}

@@ -17,6 +17,7 @@ from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokeniz
 from ltm3d.metrics.retrieval import recall_at_1
 from ltm3d.nn.weights import load_state
 from ltm3d.schema import VIEWS
+from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.plan import key_of
@@ -25,7 +26,7 @@ from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from ltm3d.transforms.render import RenderConfig
 from pipelines import _stage
-from pipelines._planning import available, with_captions
+from pipelines._planning import available
 from pipelines._training import run_training, write_rows
 
 CODE_VERSION = 4
@@ -47,7 +48,7 @@ def main() -> None:
         config = stage.params.get("condition_encoder.model", TinyClipConfig)
         training = stage.params.get("condition_encoder.training", TrainingConfig)
         views, meshes = ((stage.data / folder).absolute() for folder in ("views", "meshes"))
-        entries = with_captions(available(stage.data, "views"), stage.data)
+        entries = with_captions(available(stage.data, "views"), stage.data / "captions")
         captions = {entry.uid: entry.caption for entry in entries}
         splits = {split: uids_of_split(entries, split) for split in ("train", "val", "test")}
         train_captions = [captions[uid] for uid in splits["train"]]

@@ -1,14 +1,11 @@
 """`ltm3d export`: a split's true shapes and prompts as files, so that another system can be asked for the same."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ltm3d.errors import DataError
-
-CAPTIONS_FILE = "captions.json"
 
 
 def export(
@@ -28,18 +25,19 @@ def export(
     from PIL import Image
 
     from ltm3d.geometry.export import write_mesh
+    from ltm3d.shards.captions import CAPTIONS_FILE, with_captions, write_captions
     from ltm3d.shards.index import read_index
     from ltm3d.shards.meshes import MeshSet
-    from ltm3d.shards.read import ShardSet, list_shards
-    from ltm3d.sources.captions import read_captions
+    from ltm3d.shards.read import ShardSet
 
     entries = [entry for entry in read_index(data / "meshes") if entry.split == split]
     if not entries:
         raise DataError(f"{data} has no asset of split {split!r}; give train, val or test")
-    views = ShardSet(data / "views") if list_shards(data / "views") else None
-    written = data / "captions" / CAPTIONS_FILE
-    captions = {entry.uid: entry.caption for entry in entries}
-    captions |= read_captions(written) if written.is_file() else {}
+    if (data / "captions" / CAPTIONS_FILE).is_file():
+        entries = with_captions(entries, data / "captions")
+    views = ShardSet(data / "views") if (data / "views").is_dir() else None
+    if views is not None and view >= (num_views := len(views.get("images", 0))):  # [V, H, W, 4], V of the recipe
+        raise DataError(f"--view {view}: {data / 'views'} has {num_views} an asset; use 0 to {num_views - 1}")
     try:
         for part in ("shapes", "images"):
             (out / part).mkdir(parents=True)
@@ -50,15 +48,11 @@ def export(
     uids = [entry.uid for entry in entries]
     for uid, mesh in zip(uids, MeshSet(ShardSet(data / "meshes", uids)), strict=True):
         write_mesh(mesh, out / "shapes" / f"{uid}.glb")
-        if views is None or uid not in places:
-            continue
-        images = views.get("images", places[uid])  # [V, H, W, 4]
-        if view >= len(images):
-            raise DataError(f"--view {view}: {uid} has {len(images)} views; use 0 to {len(images) - 1}")
-        Image.fromarray(images[view], "RGBA").save(out / "images" / f"{uid}.png")
-        num_images += 1
-    document = {uid: captions[uid] for uid in uids}
-    (out / CAPTIONS_FILE).write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        if views is not None and uid in places:
+            image = views.get("images", places[uid])[view]
+            Image.fromarray(image, "RGBA").save(out / "images" / f"{uid}.png")
+            num_images += 1
+    write_captions(out, {entry.uid: entry.caption for entry in entries})
     typer.echo(f"split {split}: {len(uids)} shapes and captions, {num_images} images, in {out}")
     if num_images < len(uids):
         typer.echo(f"  {len(uids) - num_images} have no rendered views: run render_views (dvc repro)")

@@ -5,8 +5,8 @@ import pytest
 from checkout import Checkout
 from tiny_captioner import WORDS, save_tiny_captioner
 
+from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import read_index
-from pipelines._planning import with_captions
 
 
 def read(checkout: Checkout) -> dict[str, str]:
@@ -35,5 +35,6 @@ def test_the_sources_captions_or_a_models(captioned, tmp_path) -> None:
     sources = {entry.uid: entry.caption for entry in entries}
     of_model = [uid for uid, caption in captions.items() if caption != sources[uid]]
     assert of_model and all(set(captions[uid].split()) <= set(WORDS) for uid in of_model)
-    assert [entry.caption for entry in with_captions(entries, checkout.data)] == [captions[e.uid] for e in entries]
+    captioned_entries = with_captions(entries, checkout.data / "captions")
+    assert [entry.caption for entry in captioned_entries] == [captions[entry.uid] for entry in entries]
     assert "0 Ray Data tasks" in checkout.run("caption_views")
