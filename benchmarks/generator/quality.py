@@ -139,21 +139,26 @@ def costs(start: float, trained: float) -> dict[str, float]:
 
 
 def measure(tokens: torch.Tensor, uids: list[str], latents: LatentData) -> dict[str, Any]:
-    """Decode and compare with the true shapes; an empty shape counts as a point at the origin."""
+    """Decode and compare with the true shapes."""
+    interval = bootstrap_interval(distances(tokens, uids, latents, resolution=RESOLUTION), seed=0)
+    return {"chamfer_l1": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def distances(tokens: torch.Tensor, uids: list[str], latents: LatentData, *, resolution: int) -> list[float]:
+    """Return the Chamfer distance of each decoded shape; an empty one counts as a point at the origin."""
     tokenizer = load_tokenizer(latents.tokenizer)
     meshes = MeshSet(ShardSet(DATA / "meshes", uids))
-    distances = []
+    found = []
     for row, truth in zip(tokens, meshes, strict=True):
         points = np.zeros((1, 3), np.float32)
         try:
-            shape = tokenizer.decode_shape(tokenizer.denormalize(row), DecodeConfig(resolution=RESOLUTION))
+            shape = tokenizer.decode_shape(tokenizer.denormalize(row), DecodeConfig(resolution=resolution))
             points = sample_surface(shape, NUM_POINTS, np.random.default_rng(1)).points  # type: ignore[arg-type]
         except AssetError:
             pass
         true = sample_surface(truth, NUM_POINTS, np.random.default_rng(0)).points
-        distances.append(surface_metrics(points, true, thresholds=(0.05,))["chamfer_l1"])
-    interval = bootstrap_interval(distances, seed=0)
-    return {"chamfer_l1": interval.mean, "low": interval.low, "high": interval.high}
+        found.append(surface_metrics(points, true, thresholds=(0.05,))["chamfer_l1"])
+    return found
 
 
 if __name__ == "__main__":
