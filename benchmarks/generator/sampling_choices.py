@@ -1,11 +1,11 @@
 """Which choices of sampling are best, on the validation split: one changed at a time, for each head and the baseline.
 
-python -m benchmarks.generator.sampling_choices [STEPS] → benchmarks/results/sampling_choices.json
+python -m benchmarks.generator.sampling_choices [MODEL …] → benchmarks/results/sampling_choices.json
 
 Run it in a checkout where `dvc repro train_reconstructor@sdf` has run. Four models are trained alike (the data, batches
-and steps of quality.py): flow head, DDPM head with fixed and with learned variance, baseline. Each is sampled
-once a prompt, from images and from texts; figures are Chamfer distances to the prompt's own shape, and their paired
-differences to the recipe's sampling with intervals over assets.
+and steps of quality.py): flow head, DDPM head with fixed and with learned variance, baseline; MODEL (flow, ddpm,
+ddpm_learned, dit) asks for some of them. Each is sampled once a prompt, from images and from texts; figures are Chamfer
+distances to the prompt's own shape, and their paired differences to the recipe's sampling with intervals over assets.
 """
 
 import json

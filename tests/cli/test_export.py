@@ -68,7 +68,7 @@ def test_without_views_there_are_no_images_and_it_says_so(data: Path, capsys: py
 
 def test_what_cannot_be_exported_is_one_line(data: Path) -> None:
     assert "no asset of split 'tests'; give train, val or test" in str(export(data, "--split", "tests"))
-    assert "has 2 an asset; use 0 to 1" in str(export(data, "--view", "2"))
+    assert f"--view 2: {data / 'views'} has 2 an asset; use 0 to 1" in str(export(data, "--view", "2"))
     assert not (data.parent / "out").exists()
     (data.parent / "out" / "shapes").mkdir(parents=True)
     assert "give a folder that does not exist yet" in str(export(data))
