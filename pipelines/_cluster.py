@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.ray_address import check_address
 from ltm3d.ray_nodes import ask_nodes, is_exposed
 from ltm3d.training.config import Resources
 from pipelines import ENVIRONMENT
@@ -20,7 +20,6 @@ from pipelines import ENVIRONMENT
 logger = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 300 * 2**20
-CONNECT_TIMEOUT = 10.0  # seconds
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray's job server, with what `ray job submit` was given
 
 
@@ -80,33 +79,6 @@ def _cluster_joined(address: str, resources: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def check_address(address: str) -> None:
-    """See that a cluster's address is one that a stage can join, and that something answers there.
-
-    Raises:
-        ConfigError: in one line, with the remedy.
-    """
-    if address.startswith(("http://", "https://")):
-        raise ConfigError(
-            f"RAY_ADDRESS is {address}, a job server's address: give that to `ray job submit --address` or in "
-            "RAY_API_SERVER_ADDRESS, and unset RAY_ADDRESS"
-        )
-    if address.startswith("ray://"):
-        raise ConfigError(f"RAY_ADDRESS is {address}: Ray Client cannot train; submit the stage with `ray job submit`")
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError(f"RAY_ADDRESS is {address}; it must be HOST:PORT of a head, auto, or local")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT).close()
-    except OSError as error:
-        raise ConfigError(
-            f"RAY_ADDRESS is {address}, where no Ray head answers ({error}): start it (deploy/start_head), mend the "
-            "address, or unset RAY_ADDRESS to run on this machine alone"
-        ) from error
 
 
 def check_nodes() -> None:

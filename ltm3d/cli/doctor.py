@@ -22,6 +22,7 @@ import typer
 
 from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements
 from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
+from ltm3d.errors import ConfigError
 from ltm3d.ray_nodes import is_exposed
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}
@@ -166,6 +167,9 @@ def check_cluster(address: str) -> Iterator[Finding]:
     """Whether a cluster answers, asks for a token, and has nodes that are alike and see this folder."""
     try:
         report = ask_cluster(address)
+    except ConfigError as error:
+        yield Finding("Ray cluster", address, str(error))
+        return
     except RuntimeError as error:
         remedy = "is the cluster of RAY_ADDRESS up, is its token here, has it this environment? (docs/cluster.md)"
         yield Finding("Ray cluster", f"{address}: {error}", remedy)

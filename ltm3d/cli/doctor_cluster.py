@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from ltm3d.ray_address import check_address
 from ltm3d.ray_nodes import ask_nodes
 
 MUST_AGREE = ("ray", "torch", "deepspeed", "numpy", "safetensors")
@@ -49,8 +50,10 @@ def ask_cluster(address: str) -> Report:
     """Ask every node of a cluster, in a process of its own that may hang or die.
 
     Raises:
+        ConfigError: nothing answers there, or it is no address of a cluster; with the remedy.
         RuntimeError: with the last line of what went wrong.
     """
+    check_address(address)
     code = "from ltm3d.cli.doctor_cluster import main; main()"
     paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": paths}

@@ -105,11 +105,10 @@ def test_a_node_says_what_it_has(tmp_path: Any) -> None:
     assert describe_node(str(tmp_path / "absent"))["has_checkout"] is False
 
 
-@pytest.mark.slow
 def test_a_cluster_that_is_not_there_has_a_remedy() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     (finding,) = doctor.check_cluster(address)
-    assert finding.name == "Ray cluster" and finding.detail.startswith(f"{address}: ")
-    assert "is the cluster of RAY_ADDRESS up, is its token here" in finding.remedy
+    assert (finding.name, finding.detail) == ("Ray cluster", address)
+    assert "where no Ray head answers" in finding.remedy and "deploy/start_head" in finding.remedy
