@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
@@ -11,6 +12,7 @@ from ltm3d.generator.prefix import Condition, ConditionTokens
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import Block, CrossBlock, check_sizes, learned_tokens
+from ltm3d.settings import later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class ReconstructorConfig:
         depth: self-attention layers after the cross-attention (the figure's ×D).
         single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
         prompt_dropout: probability that both are dropped, so that x̂ of a null prompt is the mean shape.
+        token_dropout: probability, each for itself, that a token of the prompt is hidden in training: a long training
+            learns few objects by heart otherwise.
     """
 
     width: int
@@ -28,6 +32,7 @@ class ReconstructorConfig:
     num_heads: int
     single_modality: float = 0.35
     prompt_dropout: float = 0.02
+    token_dropout: float = later(0.0)
 
     def __post_init__(self) -> None:
         check_sizes(self, "depth")
@@ -36,6 +41,8 @@ class ReconstructorConfig:
                 f"single_modality {self.single_modality} and prompt_dropout {self.prompt_dropout}: "
                 "twice the first plus the second must lie in [0, 1]"
             )
+        if not 0 <= self.token_dropout < 1:
+            raise ConfigError(f"token_dropout is {self.token_dropout}, must be a probability below 1")
 
 
 class Reconstructor(TokenModel):
@@ -55,8 +62,11 @@ class Reconstructor(TokenModel):
         self.norm = nn.LayerNorm(config.width)
         self.to_tokens = nn.Linear(config.width, shape.token_dim)
 
-    def forward(self, condition: Condition) -> Float[Tensor, "B L D"]:
+    def forward(self, condition: Condition, random: StepRandom | None = None) -> Float[Tensor, "B L D"]:
+        """Guess all tokens; `random`, in training, hides some of the prompt's."""
         tokens, visible = self.condition_tokens(condition)
+        if random is not None and self.config.token_dropout:
+            visible = hide(visible, random.uniform(visible.shape[1]), self.config.token_dropout)
         x = self.to_condition(self.queries.expand(len(tokens), -1, -1), tokens, visible=visible)
         for block in self.blocks:
             x = block(x)
@@ -79,7 +89,17 @@ class Reconstructor(TokenModel):
             has_image=~dropped & ~text_only,
             has_text=~dropped & ~image_only,
         )
-        predicted = self(condition)
+        predicted = self(condition, random)
         loss = F.smooth_l1_loss(predicted, batch["mean"])
         variance = batch["mean"].var(unbiased=False).clamp(min=1e-8)
         return loss, {"explained": 1 - F.mse_loss(predicted, batch["mean"]) / variance}
+
+
+def hide(visible: Bool[Tensor, "B T"], draws: Float[Tensor, "B T"], share: float) -> Bool[Tensor, "B T"]:
+    """Hide a share of the tokens; a row of which nothing would be left keeps all it had.
+
+    Args:
+        draws: uniform in [0, 1).
+    """
+    left = visible & (draws >= share)
+    return torch.where(left.any(dim=1, keepdim=True), left, visible)
