@@ -63,9 +63,9 @@ class Reconstructor(TokenModel):
         self.to_tokens = nn.Linear(config.width, shape.token_dim)
 
     def forward(self, condition: Condition, random: StepRandom | None = None) -> Float[Tensor, "B L D"]:
-        """Guess all tokens; `random`, in training, hides some of the prompt's."""
+        """Guess all tokens; in training mode `random` hides some of the prompt's."""
         tokens, visible = self.condition_tokens(condition)
-        if random is not None and self.config.token_dropout:
+        if self.training and random is not None and self.config.token_dropout:
             visible = hide(visible, random.uniform(visible.shape[1]), self.config.token_dropout)
         x = self.to_condition(self.queries.expand(len(tokens), -1, -1), tokens, visible=visible)
         for block in self.blocks:

@@ -40,7 +40,7 @@ def test_hidden_tokens_are_not_looked_at(condition: Condition) -> None:
     assert not torch.allclose(model(condition)[with_image], model(other)[with_image])
 
 
-def test_nothing_is_hidden_in_inference_or_at_zero(condition: Condition) -> None:
+def test_nothing_is_hidden_without_draws_at_zero_or_in_validation(condition: Condition) -> None:
     torch.manual_seed(0)
     dropping = Reconstructor(replace(CONFIG, token_dropout=0.5), SHAPE)
     plain = Reconstructor(CONFIG, SHAPE)
@@ -49,6 +49,7 @@ def test_nothing_is_hidden_in_inference_or_at_zero(condition: Condition) -> None
     assert torch.equal(dropping(condition), plain(condition))
     assert torch.equal(plain(condition, random), plain(condition))
     assert not torch.equal(dropping(condition, random), plain(condition))
+    assert torch.equal(dropping.eval()(condition, random), plain(condition))
 
 
 def test_a_row_of_which_nothing_is_left_keeps_all() -> None:
