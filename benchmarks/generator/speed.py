@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from benchmarks.generator.plain_mar import PlainMar
 from benchmarks.machine import describe
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
+from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig, sample_tokens
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
@@ -35,15 +37,16 @@ NUM_IMAGE_TOKENS, NUM_TEXT_TOKENS = 64, 24
 BATCH, NUM_SAMPLES = 32, 8
 ROUNDS, WARM_UP = 7, 3
 SAMPLING = SamplingConfig(num_steps=16, alpha_schedule="off")
+BY_RECONSTRUCTION = SamplingConfig(num_steps=16, guidance_scale=1.0)
 
 
 def main() -> None:
     """Measure fp32, and bf16 where the processor has units for it."""
     torch.set_num_threads(1)
-    settings = yaml.safe_load((ROOT / "conf" / "generator" / "cpu.yaml").read_text())
-    config = convert(settings, GeneratorConfig, "cpu.yaml")
+    config = convert(settings_of("generator"), GeneratorConfig, "cpu.yaml")
     torch.manual_seed(0)
     ours, plain = Generator(config, SHAPE), PlainMar(config, SHAPE)
+    reconstructor = Reconstructor(convert(settings_of("reconstructor"), ReconstructorConfig, "cpu.yaml"), SHAPE)
     has_bf16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx_bf16" in Path("/proc/cpuinfo").read_text()
     rows = {}
     for precision in ("fp32", "bf16") if has_bf16 else ("fp32",):
@@ -57,7 +60,9 @@ def main() -> None:
             prepare_blocks(compiled, recompute=False, compiles=True)
             mine = training_step(compiled, lambda model, *given: model.training_loss(*given)[0])
             rows[f"training step, {precision}, compiled"] = compare(cast, mine, theirs)
-        rows[f"sampling, {precision}"] = compare(cast, *samplers(copy.deepcopy(ours), copy.deepcopy(plain)))
+        mine, guided, theirs = samplers(ours, reconstructor, plain)
+        rows[f"sampling, {precision}"] = compare(cast, mine, theirs)
+        rows[f"sampling, x̂ in place of guidance, {precision}"] = compare(cast, guided, theirs)
     result = {
         "machine": {**describe("torch"), "has_bf16_units": has_bf16},
         "batch": BATCH,
@@ -68,6 +73,11 @@ def main() -> None:
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     sys.stdout.write(json.dumps(result["ratios"], indent=1) + "\n")
+
+
+def settings_of(group: str) -> dict[str, Any]:
+    """Read the size `cpu`."""
+    return yaml.safe_load((ROOT / "conf" / group / "cpu.yaml").read_text())
 
 
 def batch_of(count: int) -> dict[str, torch.Tensor]:
@@ -95,21 +105,31 @@ def training_step(model: torch.nn.Module, loss_of: Callable[..., torch.Tensor]) 
     return run
 
 
-def samplers(ours: Generator, plain: PlainMar) -> tuple[Callable[[int], None], Callable[[int], None]]:
-    """Give what samples the same prompts, with guidance and without reconstruction, at each model's own steps."""
+def samplers(ours: Generator, reconstructor: Reconstructor, plain: PlainMar) -> tuple[Callable[[int], None], ...]:
+    """Give what samples the same prompts in as many steps: with guidance by prompts as the reference, and with x̂ alone.
+
+    The second is the paper's reconstruction guidance, without classifier-free guidance, which brings nothing beside it
+    (docs/results.md): one branch in place of two, and the module once a prompt.
+    """
     batch = batch_of(NUM_SAMPLES)
     given = torch.ones(NUM_SAMPLES, dtype=torch.bool)
     condition = Condition(batch["image_tokens"], batch["text_tokens"], batch["text_mask"], given, given)
-    ours.eval()
-    plain.eval()
+    for model in (ours, reconstructor, plain):
+        model.eval()
 
     def mine(step: int) -> None:
         sample_tokens(ours, condition, config=SAMPLING, seeds=range(step, step + NUM_SAMPLES))
 
+    def guided(step: int) -> None:
+        with torch.no_grad():
+            guess = reconstructor(condition)
+        seeds = range(step, step + NUM_SAMPLES)
+        sample_tokens(ours, condition, config=BY_RECONSTRUCTION, seeds=seeds, reconstructed=guess)
+
     def theirs(step: int) -> None:
         plain.sample(condition, num_steps=SAMPLING.num_steps, guidance_scale=SAMPLING.guidance_scale)
 
-    return mine, theirs
+    return mine, guided, theirs
 
 
 def compare(cast: torch.autocast, mine: Callable[[int], None], theirs: Callable[[int], None]) -> dict[str, float]:
