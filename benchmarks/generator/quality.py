@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from benchmarks.generator.plain_mar import PlainMar
+from benchmarks.generator.speed import BY_RECONSTRUCTION, SAMPLING, settings_of
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
 from ltm3d.generator.examples import LatentExamples
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor
-from ltm3d.generator.sampling import SamplingConfig, sample_tokens
+from ltm3d.generator.sampling import sample_tokens
 from ltm3d.geometry.sampling import sample_surface
 from ltm3d.metrics.bootstrap import bootstrap_interval
 from ltm3d.metrics.surface import surface_metrics
@@ -47,8 +47,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "generator_quality.json"
 DATA = Path("data")
 NUM_STEPS, BATCH, LEARNING_RATE = 1500, 16, 2e-3
-SAMPLING = SamplingConfig(num_steps=16, alpha_schedule="off", guidance_scale=2.0)
-BY_RECONSTRUCTION = SamplingConfig(num_steps=16, guidance_scale=1.0)
 NUM_POINTS, RESOLUTION = 8_000, 64
 Loss = Callable[[dict[str, torch.Tensor], StepRandom], torch.Tensor]
 
@@ -57,8 +55,7 @@ def main(num_steps: int) -> None:
     """Train both, sample both, measure both."""
     torch.set_num_threads(1)
     latents = LatentData.of(DATA, "sdf")
-    settings = yaml.safe_load((ROOT / "conf" / "generator" / "cpu.yaml").read_text())
-    config = convert(settings, GeneratorConfig, "cpu.yaml")
+    config = convert(settings_of("generator"), GeneratorConfig, "cpu.yaml")
     shape, examples = latents.token_shape(), latents.train_examples()
     uids = uids_of_split(available(DATA, "tokens/sdf", "conditions"), "test")
     test = latents.examples(uids)
@@ -72,19 +69,19 @@ def main(num_steps: int) -> None:
     seeds, condition = range(len(uids)), condition_of(test)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None):
         tokens = sample_tokens(ours.eval(), condition, config=SAMPLING, seeds=seeds)
-    rows["ours"] = costs(start, trained) | measure(tokens.float(), uids, latents)
+    rows["ours"] = costs(trained - start, trained) | measure(tokens.float(), uids, latents)
     reconstructor = Reconstructor.load(DATA / "models" / "reconstructor" / "sdf").eval()
     started = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None), torch.no_grad():
         guess = reconstructor(condition).float()
         tokens = sample_tokens(ours, condition, config=BY_RECONSTRUCTION, seeds=seeds, reconstructed=guess)
-    rows["ours, x̂ in place of guidance"] = costs(start, trained, started) | measure(tokens.float(), uids, latents)
+    rows["ours, x̂ in place of guidance"] = costs(trained - start, started) | measure(tokens.float(), uids, latents)
     start = time.process_time()
     train(plain, plain.training_loss, examples, num_steps, None)
     trained = time.process_time()
     torch.manual_seed(0)
     tokens = plain.eval().sample(condition, num_steps=SAMPLING.num_steps, guidance_scale=SAMPLING.guidance_scale)
-    rows["reference"] = costs(start, trained) | measure(tokens, uids, latents)
+    rows["reference"] = costs(trained - start, trained) | measure(tokens, uids, latents)
     result = {
         "machine": describe("torch"),
         "steps": num_steps,
@@ -142,10 +139,9 @@ def condition_of(test: LatentExamples) -> Condition:
     )
 
 
-def costs(start: float, trained: float, sampling: float | None = None) -> dict[str, float]:
-    """CPU-seconds of training and of sampling, which has just ended; it began with `trained` unless told."""
-    began = trained if sampling is None else sampling
-    return {"training_cpu_s": round(trained - start, 1), "sampling_cpu_s": round(time.process_time() - began, 1)}
+def costs(training: float, began: float) -> dict[str, float]:
+    """CPU-seconds of training and of sampling, which began at `began` and has just ended."""
+    return {"training_cpu_s": round(training, 1), "sampling_cpu_s": round(time.process_time() - began, 1)}
 
 
 def measure(tokens: torch.Tensor, uids: list[str], latents: LatentData) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from benchmarks.generator.quality import BATCH, DATA, condition_of, distances, train
+from benchmarks.generator.speed import settings_of
 from benchmarks.machine import describe
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
@@ -74,7 +74,7 @@ def main(wanted: list[str]) -> None:
     reconstructor = Reconstructor.load(DATA / "models" / "reconstructor" / "sdf").eval()
     with torch.no_grad():
         guesses = {name: reconstructor(condition) for name, condition in prompts.items()}
-    base = convert(settings("sampling", "cpu")["sampling"], SamplingConfig, "sampling")
+    base = convert(settings_of("sampling")["sampling"], SamplingConfig, "sampling")
     for name, (model, changes) in models(shape).items():
         if wanted and name not in wanted:
             continue
@@ -104,19 +104,15 @@ def main(wanted: list[str]) -> None:
 def keep(name: str, found: dict[str, Any]) -> None:
     """Write one model's rows beside the others'."""
     result = json.loads(RESULT.read_text()) if RESULT.is_file() else {"models": {}}
-    result |= {"steps": NUM_STEPS, "batch": BATCH, "recipe": settings("sampling", "cpu")["sampling"]}
+    result |= {"steps": NUM_STEPS, "batch": BATCH, "recipe": settings_of("sampling")["sampling"]}
     result["models"][name] = {"machine": describe("torch")} | found
     RESULT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
-def settings(group: str, option: str) -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "conf" / group / f"{option}.yaml").read_text())
-
-
 def models(shape: TokenShape) -> dict[str, tuple[Generator | Dit, dict[str, dict[str, Any]]]]:
     """Build each model, with the changes that concern it."""
-    config = convert(settings("generator", "cpu"), GeneratorConfig, "cpu.yaml")
-    baseline = convert(settings("generator", "dit_cpu"), DitConfig, "dit_cpu.yaml")
+    config = convert(settings_of("generator"), GeneratorConfig, "cpu.yaml")
+    baseline = convert(settings_of("generator", "dit_cpu"), DitConfig, "dit_cpu.yaml")
     torch.manual_seed(0)
     learned = replace(config, head="ddpm", ddpm=Ddpm(variance="learned"))
     return {

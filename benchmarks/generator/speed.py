@@ -75,9 +75,9 @@ def main() -> None:
     sys.stdout.write(json.dumps(result["ratios"], indent=1) + "\n")
 
 
-def settings_of(group: str) -> dict[str, Any]:
-    """Read the size `cpu`."""
-    return yaml.safe_load((ROOT / "conf" / group / "cpu.yaml").read_text())
+def settings_of(group: str, option: str = "cpu") -> dict[str, Any]:
+    """Read one file of conf/."""
+    return yaml.safe_load((ROOT / "conf" / group / f"{option}.yaml").read_text())
 
 
 def batch_of(count: int) -> dict[str, torch.Tensor]:

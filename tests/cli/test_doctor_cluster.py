@@ -112,3 +112,18 @@ def test_a_cluster_that_is_not_there_has_a_remedy() -> None:
     (finding,) = doctor.check_cluster(address)
     assert (finding.name, finding.detail) == ("Ray cluster", address)
     assert "where no Ray head answers" in finding.remedy and "deploy/start_head" in finding.remedy
+
+
+def test_a_job_servers_address_is_told_from_a_heads() -> None:
+    (finding,) = doctor.check_cluster("http://127.0.0.1:8265")
+    assert "give that to `ray job submit --address`" in finding.remedy
+
+
+def test_what_listens_and_does_not_answer_as_a_cluster_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(address: str) -> Report:
+        raise RuntimeError("no answer within 180 s")
+
+    monkeypatch.setattr(doctor, "ask_cluster", fails)
+    (finding,) = doctor.check_cluster(ADDRESS)
+    assert finding.name == "Ray cluster" and finding.detail.startswith(f"{ADDRESS}: ")
+    assert "is the cluster of RAY_ADDRESS up, is its token here" in finding.remedy
