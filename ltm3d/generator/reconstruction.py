@@ -22,6 +22,8 @@ class ReconstructorConfig:
     Attributes:
         depth: self-attention layers after the cross-attention (the figure's ×D).
         single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
+        image_alone: the first of the two, where it is to be another; None = `single_modality`. Of an image, which each
+            object has several of, there is more to learn than of a caption.
         prompt_dropout: probability that both are dropped, so that x̂ of a null prompt is the mean shape.
         token_dropout: probability, each for itself, that a token of the prompt is hidden in training: a long training
             learns few objects by heart otherwise.
@@ -33,16 +35,23 @@ class ReconstructorConfig:
     single_modality: float = 0.35
     prompt_dropout: float = 0.02
     token_dropout: float = later(0.0)
+    image_alone: float | None = later(None)
 
     def __post_init__(self) -> None:
         check_sizes(self, "depth")
-        if not 0 <= 2 * self.single_modality + self.prompt_dropout <= 1:
+        shares = (self.share_of_images, self.single_modality, self.prompt_dropout)
+        if min(shares) < 0 or sum(shares) > 1:
             raise ConfigError(
-                f"single_modality {self.single_modality} and prompt_dropout {self.prompt_dropout}: "
-                "twice the first plus the second must lie in [0, 1]"
+                "image alone {}, text alone (single_modality) {}, neither (prompt_dropout) {}: these are probabilities "
+                "and must not add up to more than 1".format(*shares)
             )
         if not 0 <= self.token_dropout < 1:
             raise ConfigError(f"token_dropout is {self.token_dropout}, must be a probability below 1")
+
+    @property
+    def share_of_images(self) -> float:
+        """The probability of an image alone."""
+        return self.single_modality if self.image_alone is None else self.image_alone
 
 
 class Reconstructor(TokenModel):
@@ -80,7 +89,7 @@ class Reconstructor(TokenModel):
         config = self.config
         draw = random.uniform(1)[:, 0]
         dropped = draw < config.prompt_dropout
-        image_only = ~dropped & (draw < config.prompt_dropout + config.single_modality)
+        image_only = ~dropped & (draw < config.prompt_dropout + config.share_of_images)
         text_only = draw > 1 - config.single_modality
         condition = Condition(
             batch["image_tokens"],

@@ -67,3 +67,30 @@ def test_the_share_that_is_hidden() -> None:
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(ConfigError, match=f"token_dropout is {share}"):
         replace(CONFIG, token_dropout=share)
+
+
+def test_how_often_an_image_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen(config: ReconstructorConfig) -> list[float]:
+        model, prompts = Reconstructor(config, SHAPE), []
+        monkeypatch.setattr(
+            model, "forward", lambda condition, random: prompts.append(condition) or torch.zeros(count, *size)
+        )
+        model.training_loss(batch, StepRandom(0, 0, range(count)))
+        image, text = prompts[0].has_image, prompts[0].has_text
+        return [float(each.float().mean()) for each in (image & ~text, text & ~image, ~image & ~text)]
+
+    count, size = 4_000, (SHAPE.num_tokens, SHAPE.token_dim)
+    batch = {
+        "mean": torch.randn(count, *size),
+        "image_tokens": torch.zeros(count, 1, SHAPE.image_width),
+        "text_tokens": torch.zeros(count, 1, SHAPE.text_width),
+        "text_mask": torch.ones(count, 1, dtype=torch.bool),
+    }
+    assert seen(CONFIG) == pytest.approx([0.35, 0.35, 0.02], abs=0.03)  # four standard deviations
+    assert seen(replace(CONFIG, single_modality=0.15, image_alone=0.6)) == pytest.approx([0.6, 0.15, 0.02], abs=0.03)
+
+
+@pytest.mark.parametrize("shares", [{"single_modality": 0.5}, {"image_alone": 0.7}, {"image_alone": -0.1}])
+def test_shares_of_prompts_that_cannot_be_are_refused(shares: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"image alone .*, text alone"):
+        replace(CONFIG, **shares)
