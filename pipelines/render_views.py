@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from ltm3d.rendering.backends import resolve
 from ltm3d.schema import VIEWS
 from ltm3d.shards.index import read_index
 from ltm3d.transforms.mapping import map_shards, plan_jobs
@@ -15,16 +14,15 @@ def main() -> None:
     """Take the condition images, with depth, normals and cameras."""
     with _stage.stage("render_views", minutes="1 minute", disk="400 MB") as stage:
         config = stage.params.get("render_views", RenderConfig)
-        backend = resolve(config.renderer)
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),
             inputs=[stage.data / "meshes"],
-            key_parts=[config.views, backend, config.child, VIEWS, CODE_VERSION, stage.seed],
+            key_parts=[config.views, config.child, VIEWS, CODE_VERSION, stage.seed],
         )
         stage.start_ray()
         ledger = map_shards(
             jobs,
-            partial(render_shard, config=config, seed=stage.seed, backend=backend),
+            partial(render_shard, config=config, seed=stage.seed),
             fields=VIEWS,
             output=stage.data / "views",
             num_workers=stage.resources.num_workers,

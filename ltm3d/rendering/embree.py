@@ -1,4 +1,4 @@
-"""The reference renderer: Embree rays, diffuse light, no display needed."""
+"""The renderer: Embree rays, diffuse light, no display needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From what the samples of a picture saw to its pixels: the part that all renderers share."""
+"""From what the samples of a picture saw to its pixels."""
 
 import math
 from dataclasses import dataclass

@@ -23,13 +23,7 @@ def albedo(mesh: Mesh) -> np.ndarray:
 
 
 def corner_normals(mesh: Mesh) -> np.ndarray:
-    """Return a unit normal for each corner of each face, float32 [F, 3, 3], smooth except over creases."""
-    group, normals = smoothing_groups(mesh)
-    return normals[group]
-
-
-def smoothing_groups(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Return the smoothing group of each corner of each face, int64 [F, 3], and the groups' unit normals [G, 3].
+    """Return a unit normal for each corner of each face, float32 [F, 3, 3], smooth except over creases.
 
     Corners that meet at a vertex share a normal where a chain of faces joins them over edges flatter than the crease.
     """
@@ -52,7 +46,7 @@ def smoothing_groups(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     _, group = connected_components(graph, directed=False)
     total = np.stack([np.bincount(group, weights=np.repeat(cross[:, x], 3)) for x in range(3)], axis=1)
     unit = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
-    return group.astype(np.int64).reshape(-1, 3), unit.astype(np.float32)
+    return unit.astype(np.float32)[group.reshape(-1, 3)]
 
 
 def fast_linear_to_srgb(light: np.ndarray) -> np.ndarray:
@@ -61,18 +55,13 @@ def fast_linear_to_srgb(light: np.ndarray) -> np.ndarray:
     return _TO_SRGB.take(index, mode="clip")
 
 
-def key_direction(rotation: np.ndarray) -> np.ndarray:
-    """Return the unit vector [3] towards the headlight in world axes, of a camera-to-world rotation [3, 3]."""
-    return rotation @ (KEY_DIRECTION / np.linalg.norm(KEY_DIRECTION))
-
-
 def diffuse_light(normals: np.ndarray, rotation: np.ndarray, *, sky: float, headlight: float) -> np.ndarray:
     """Return the light [P] that falls on surfaces with these world normals [P, 3], all facing the camera.
 
     Args:
         rotation: camera-to-world rotation [3, 3]; the headlight stands beside the camera.
     """
-    key = key_direction(rotation)
+    key = rotation @ (KEY_DIRECTION / np.linalg.norm(KEY_DIRECTION))
     return sky * (0.7 + 0.3 * normals[:, 1]) + headlight * np.maximum(normals @ key, 0)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.rendering.backends import EMBREE, Backend, Renderer, render, resolve
 from ltm3d.rendering.cameras import ViewConfig, view_cameras, view_lights
+from ltm3d.rendering.embree import render
 from ltm3d.schema import VIEWS
 from ltm3d.shards.ledger import check_fraction
 from ltm3d.shards.meshes import mesh_at
@@ -21,16 +21,13 @@ CODE_VERSION = 1  # raise it when the same input and settings give other bytes: 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderConfig:
-    """Which views are taken, by which renderer, and what one asset may take for them.
+    """Which views are taken, and what one asset may take for them.
 
     Attributes:
-        renderer: `embree` gives the same bytes everywhere; `opengl` is faster, and its last bits depend on the driver;
-            `auto` is `opengl` where it works, else `embree`.
         child: limits of the process that renders.
     """
 
     views: ViewConfig = field(default_factory=ViewConfig)
-    renderer: Renderer = "embree"
     child: ChildLimits = field(default_factory=ChildLimits)
     max_reject_fraction: float = 0.02
 
@@ -38,13 +35,8 @@ class RenderConfig:
         check_fraction("max_reject_fraction", self.max_reject_fraction)
 
 
-def render_shard(job: ShardJob, *, config: RenderConfig, seed: int, backend: Backend | None = None) -> ShardResult:
-    """Render the assets of one shard of meshes.
-
-    Args:
-        backend: what `config.renderer` means, for all shards alike; without it, what it means on this machine.
-    """
-    backend = backend or resolve(config.renderer)
+def render_shard(job: ShardJob, *, config: RenderConfig, seed: int) -> ShardResult:
+    """Render the assets of one shard of meshes."""
     meshes = read_shard(job.inputs[0])
     places = positions(meshes, job.uids)
 
@@ -55,7 +47,6 @@ def render_shard(job: ShardJob, *, config: RenderConfig, seed: int, backend: Bac
             config.views,
             seed,
             uid,
-            backend,
             timeout_s=config.child.timeout_s,
             memory_mb=config.child.memory_mb,
         )
@@ -64,11 +55,9 @@ def render_shard(job: ShardJob, *, config: RenderConfig, seed: int, backend: Bac
     return map_assets(places, take, fields=VIEWS)
 
 
-def render_views(
-    mesh: Mesh, config: ViewConfig, seed: int, uid: str, backend: Backend = EMBREE
-) -> Mapping[str, np.ndarray]:
+def render_views(mesh: Mesh, config: ViewConfig, seed: int, uid: str) -> Mapping[str, np.ndarray]:
     """Render all views of one object, as the fields `schema.VIEWS`; cameras and lights depend on (seed, uid)."""
     cameras = view_cameras(config, (seed, uid), mesh)
     lights = view_lights(config, (seed, uid))
-    views = render(mesh, cameras, config=config, lights=lights, backend=backend)
+    views = render(mesh, cameras, config=config, lights=lights)
     return {"images": views.images, "depth": views.depth, "normals": views.normals, "cameras": cameras}

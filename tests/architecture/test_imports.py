@@ -16,7 +16,6 @@ DOORS = {
     "open3d": ("ltm3d.geometry",),
     "fpsample": ("ltm3d.geometry",),
     "DracoPy": ("ltm3d.geometry.draco",),
-    "moderngl": ("ltm3d.rendering.opengl",),
     "numba": ("ltm3d.compilation",),
     "gsplat": ("ltm3d.splatting.gsplat_backend",),
     "transformers": ("ltm3d.conditioning",),

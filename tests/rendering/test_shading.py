@@ -5,7 +5,7 @@ from shapes import box, from_trimesh, inside_out, sphere, torus
 
 from ltm3d.geometry.base_color import linear_to_srgb
 from ltm3d.geometry.mesh import Mesh, face_cross
-from ltm3d.rendering.shading import albedo, corner_normals, diffuse_light, fast_linear_to_srgb, smoothing_groups
+from ltm3d.rendering.shading import albedo, corner_normals, diffuse_light, fast_linear_to_srgb
 
 
 def test_a_round_thing_is_smooth_and_a_box_stays_flat() -> None:
@@ -52,10 +52,10 @@ def test_the_table_follows_the_curve() -> None:
     assert np.abs(fast_linear_to_srgb(light).astype(int) - linear_to_srgb(light)).max() <= 1
 
 
-def test_a_group_is_the_corners_that_share_a_normal() -> None:
-    group, normals = smoothing_groups(box())
-    assert group.shape == (12, 3) and normals.shape == (24, 3)  # three sides meet at each of eight corners
-    assert len(smoothing_groups(sphere())[1]) == len(sphere().vertices)
+@pytest.mark.parametrize(("mesh", "expected"), [(box(), 24), (sphere(), len(sphere().vertices))])
+def test_the_corners_at_a_vertex_share_a_normal_but_over_creases(mesh: Mesh, expected: int) -> None:
+    corners = np.concatenate([mesh.triangles, corner_normals(mesh)], axis=2).reshape(-1, 6)
+    assert len(np.unique(corners.astype(np.float32), axis=0)) == expected  # three sides meet at each corner of a box
 
 
 def test_black_and_white_leave_room_for_shading() -> None:

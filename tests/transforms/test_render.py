@@ -3,22 +3,12 @@ import pytest
 from mesh_files import box, write_meshes
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.rendering.backends import EMBREE, Backend, resolve
 from ltm3d.rendering.cameras import ViewConfig
-from ltm3d.settings import convert
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.jobs import ShardJob
 from ltm3d.transforms.render import RenderConfig, render_shard, render_views
 
 VIEWS = ViewConfig(num_views=3, resolution=32)
-
-
-@pytest.fixture
-def opengl() -> Backend:
-    try:
-        return resolve("opengl")
-    except ConfigError as error:
-        pytest.skip(f"no OpenGL through EGL on this machine: {error}")
 
 
 @pytest.fixture
@@ -61,40 +51,12 @@ def test_random_views_and_lights_depend_on_seed_and_uid_only():
     assert all((steady["images"][view] != first["images"][view]).any() for view in (1, 2, 3))
 
 
-def test_opengl_works_in_the_child_with_its_memory_limit(job, opengl):
-    config = RenderConfig(views=VIEWS, renderer="opengl", child=ChildLimits(memory_mb=256))
-    result = render_shard(job, config=config, seed=0, backend=opengl)
-    assert list(result.uids) == ["plain", "red"] and not result.rejects
-    here = render_views(box((1.9, 1, 1)), VIEWS, 0, "red", opengl)
-    for name, array in here.items():
-        np.testing.assert_array_equal(result.arrays[name][1], array)  # the same in every process
-    reference = render_shard(job, config=RenderConfig(views=VIEWS), seed=0)
-    for name in ("depth", "images"):
-        assert (reference.arrays[name][1] == here[name]).mean() > 0.999
-
-
-def test_a_picture_beyond_the_memory_limit_is_a_row_and_the_next_is_taken(job, opengl):
+def test_a_picture_beyond_the_memory_limit_is_a_row_and_the_next_is_taken(job):
     huge = ViewConfig(num_views=1, resolution=4096, supersample=4)
     with pytest.raises(AssetError, match="out_of_memory"):
-        run_isolated(render_views, box(), huge, 0, "a", opengl, timeout_s=60, memory_mb=256)
-    views = run_isolated(render_views, box(), VIEWS, 0, "a", opengl, timeout_s=60, memory_mb=256)
-    np.testing.assert_array_equal(views["images"], render_views(box(), VIEWS, 0, "a", opengl)["images"])
-
-
-def test_a_worker_with_another_opengl_stops_the_stage(job, opengl):
-    other = Backend(name="opengl", driver="Another card")
-    with pytest.raises(ConfigError, match="Another card"):
-        render_shard(job, config=RenderConfig(views=VIEWS), seed=0, backend=other)
-
-
-def test_the_renderer_is_a_setting_and_embree_by_default(job):
-    assert RenderConfig().renderer == "embree"
-    assert convert({"renderer": "auto"}, RenderConfig, "render_views").renderer == "auto"
-    with pytest.raises(ConfigError, match=r"render_views\.renderer: 'vulkan' is none of 'auto', 'embree', 'opengl'"):
-        convert({"renderer": "vulkan"}, RenderConfig, "render_views")
-    chosen = render_shard(job, config=RenderConfig(views=VIEWS), seed=0)
-    given = render_shard(job, config=RenderConfig(views=VIEWS), seed=0, backend=EMBREE)
-    np.testing.assert_array_equal(chosen.arrays["images"][0], given.arrays["images"][0])
+        run_isolated(render_views, box(), huge, 0, "a", timeout_s=60, memory_mb=256)
+    views = run_isolated(render_views, box(), VIEWS, 0, "a", timeout_s=60, memory_mb=256)
+    np.testing.assert_array_equal(views["images"], render_views(box(), VIEWS, 0, "a")["images"])
 
 
 def test_what_takes_too_long_is_a_row(job):
