@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.set_figures import NUM_POINTS, set_points
 from ltm3d.geometry.cleaning import clean_mesh
-from ltm3d.geometry.loading import LoadLimits, load_mesh
+from ltm3d.geometry.loading import LoadLimits, load_asset, load_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import HALF_EXTENT, normalize
 from ltm3d.geometry.point_cloud import PointCloud
@@ -163,9 +163,10 @@ def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool
         if config.frame == "normalize":
             shape = PointCloud(normalize(Mesh(shape.points, np.zeros((0, 3), np.int64)))[0].vertices)
     else:
-        shape = clean_mesh(load_mesh(path, limits=config.limits))
         if config.frame == "normalize":
-            shape, _ = normalize(shape)
+            shape, _ = normalize(clean_mesh(load_asset(path, limits=config.limits).mesh))
+        else:
+            shape = clean_mesh(load_mesh(path, limits=config.limits))
     largest = float(np.abs(_corners(shape)).max())
     if largest > _MAX_COORDINATE:
         raise AssetError("non_finite", f"coordinates up to {largest:g}; {_MAX_COORDINATE:g} can be measured")

@@ -1,53 +1,37 @@
 """Base colour from textures, factors and vertex colours, brought to the corners of faces."""
 
-from typing import Any
-
 import numpy as np
+
+from ltm3d.geometry.parts import CLAMP, MIRROR, Part, Texture
 
 _NEAR_CORNER = np.array([[0.9, 0.05, 0.05], [0.6, 0.3, 0.1], [0.6, 0.1, 0.3], [0.45, 0.275, 0.275]], np.float32)
 
 
-def corner_colors(geometry: Any, *, is_linear: bool, max_pixels: int) -> np.ndarray | None:
-    """Return the sRGB base colour of each corner of each face of a trimesh mesh, uint8 [F, 3, 3], or None.
+def corner_colors(part: Part) -> np.ndarray | None:
+    """Return the sRGB base colour of each corner of each face, uint8 [F, 3, 3], or None where nothing says one.
 
     A texture is read at a few places around each corner, inside the face, so that neither a single odd texel nor the
     next island of the atlas colours a vertex.
-
-    Args:
-        is_linear: factors and vertex colours are linear light (glTF), not sRGB.
     """
-    visual, faces = geometry.visual, np.asarray(geometry.faces)
-    if visual.kind == "face":
-        return np.repeat(visual.face_colors[:, None, :3], 3, axis=1)
-    if visual.kind == "vertex":
-        colors = visual.vertex_colors[faces][..., :3]
-        return linear_to_srgb(colors / 255) if is_linear else colors
-    if visual.kind != "texture":
+    material = part.material
+    if material.factor is None and material.texture is None and part.light is None:
         return None
-    image, factor = material_parts(visual.material)
-    light = np.broadcast_to(_factor_light(factor, is_linear), (len(faces), 3, 3))
-    uv = visual.uv
-    if image is not None and uv is not None and len(uv) == len(geometry.vertices) and 0 < _size(image) <= max_pixels:
-        texture = _texture_light(image, np.asarray(uv, np.float32)[faces])
-        if texture is not None:
-            # An OBJ's Kd beside a picture is usually left at its default, often black: the picture alone counts.
-            light = texture * light if is_linear else texture
-    painted = visual.vertex_attributes.get("color")
-    if painted is not None and len(painted) == len(geometry.vertices):
-        scale = 1.0 if painted.dtype.kind == "f" else float(np.iinfo(painted.dtype).max)
-        light = light * (painted[..., :3] / scale).astype(np.float32)[faces]
-    elif image is None and factor is None:
-        return None
+    light = np.ones((len(part.faces), 3, 3), np.float32)
+    if material.factor is not None:
+        light = light * material.factor[:3].astype(np.float32)
+    if part.light is not None:
+        light = light * part.light[..., :3]
+    if material.texture is not None and part.uv is not None:
+        light = light * _near_corners(material.texture, part.uv)
     return linear_to_srgb(light)
 
 
-def material_parts(material: Any) -> tuple[Any, np.ndarray | None]:
-    """Return a trimesh material's picture and base colour factor in [0, 1], each None where absent."""
-    if hasattr(material, "baseColorFactor"):
-        image, factor = material.baseColorTexture, material.baseColorFactor
-    else:
-        image, factor = getattr(material, "image", None), getattr(material, "diffuse", None)
-    return image, None if factor is None else np.asarray(factor, np.float32)[:3] / 255
+def read_texture(texture: Texture, uv: np.ndarray) -> np.ndarray:
+    """Return the texels at uv [..., 2], origin at the upper left; uint8 sRGB and alpha [..., 4]."""
+    height, width = texture.pixels.shape[:2]
+    column = _texel(uv[..., 0], width, texture.wrap[0])
+    row = _texel(uv[..., 1], height, texture.wrap[1])
+    return texture.pixels[row, column]
 
 
 def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
@@ -62,35 +46,29 @@ def linear_to_srgb(light: np.ndarray) -> np.ndarray:
     return np.rint(curve * 255).astype(np.uint8)
 
 
-def _size(image: Any) -> int:
-    return int(image.width) * int(image.height)
-
-
-def _factor_light(factor: np.ndarray | None, is_linear: bool) -> np.ndarray:
-    if factor is None:
-        return np.ones(3, np.float32)
-    return factor if is_linear else _to_linear(factor)
-
-
-def _texture_light(image: Any, uv: np.ndarray) -> np.ndarray | None:
-    """Return linear light [F, 3, 3] of a picture at corner coordinates uv [F, 3, 2], origin at the lower left."""
-    try:
-        pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError):
-        return None  # a broken picture; the factor colours the part
-    uv = np.where(np.isfinite(uv), uv, 0)
-    light = np.zeros((*uv.shape[:2], 3), np.float32)
-    for weights in _NEAR_CORNER:
-        turned = np.stack([np.roll(weights, corner) for corner in range(3)])  # row = corner
-        place = np.einsum("ck,fku->fcu", turned, uv) % 1.0
-        row = ((1 - place[..., 1]) * len(pixels)).astype(np.int64) % len(pixels)
-        column = (place[..., 0] * pixels.shape[1]).astype(np.int64) % pixels.shape[1]
-        light += _LINEAR[pixels[row, column]]
-    return light / len(_NEAR_CORNER)
-
-
-def _to_linear(color: np.ndarray) -> np.ndarray:
+def to_linear(color: np.ndarray) -> np.ndarray:
+    """Return linear light, float32, for sRGB in [0, 1]."""
     return np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-_LINEAR = _to_linear(np.arange(256) / 255)
+def _texel(place: np.ndarray, size: int, wrap: str) -> np.ndarray:
+    place = np.where(np.isfinite(place), place, 0)
+    if wrap == CLAMP:
+        place = np.clip(place, 0, 1)
+    elif wrap == MIRROR:
+        place = 1 - np.abs(place % 2 - 1)
+    else:
+        place = place % 1.0
+    return np.minimum((place * size).astype(np.int64), size - 1)
+
+
+def _near_corners(texture: Texture, uv: np.ndarray) -> np.ndarray:
+    """Return linear light [F, 3, 3] of a texture at corner coordinates uv [F, 3, 2]."""
+    light = np.zeros((*uv.shape[:2], 3), np.float32)
+    for weights in _NEAR_CORNER:
+        turned = np.stack([np.roll(weights, corner) for corner in range(3)])  # row = corner
+        light += _LINEAR[read_texture(texture, np.einsum("ck,fku->fcu", turned, uv))[..., :3]]
+    return light / len(_NEAR_CORNER)
+
+
+_LINEAR = to_linear(np.arange(256) / 255)

@@ -13,6 +13,31 @@ from ltm3d.geometry.references import BoundedResolver
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_COMPRESSED = {"EXT_meshopt_compression", "KHR_meshopt_compression"}  # no kept decoder for Python
+_KNOWN = {  # extensions that are read, or without which the file's shape is as it should be
+    "KHR_draco_mesh_compression",
+    "KHR_mesh_quantization",
+    "KHR_texture_transform",
+    "KHR_node_visibility",
+    "KHR_lights_punctual",
+    "KHR_texture_basisu",
+    "KHR_xmp",
+    "KHR_xmp_json_ld",
+    "KHR_animation_pointer",
+    "KHR_node_hoverability",
+    "KHR_node_selectability",
+    "EXT_mesh_gpu_instancing",
+    "EXT_texture_webp",
+    "EXT_texture_avif",
+    "EXT_lights_image_based",
+    "EXT_lights_ies",
+    "EXT_mesh_manifold",
+    "EXT_mesh_features",
+    "EXT_structural_metadata",
+    "MSFT_texture_dds",
+    "CESIUM_RTC",
+}
+_KNOWN_PREFIXES = ("KHR_materials_", "EXT_materials_", "ADOBE_materials_", "MSFT_packing_")  # how a surface looks
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
 
@@ -92,10 +117,11 @@ def read_container(path: Path, *, resolver: BoundedResolver, max_points: int) ->
         max_points: limit of the entries of one accessor.
 
     Raises:
-        AssetError: `parse_error`, `unsafe_reference`, `too_large`. KeyError, TypeError, ValueError and the like: broken
-            header.
+        AssetError: `parse_error`, `unsupported_compression`, `unsupported_extension`, `unsafe_reference`, `too_large`.
+            KeyError, TypeError, ValueError and the like: broken header.
     """
     header, binary = _split(path.read_bytes())
+    _check_extensions(header)
     buffers = [_buffer(entry, binary, resolver) for entry in header.get("buffers", [])]
     _check_layout(header, [len(data) for data in buffers], max_points)
     return GltfFile(header, buffers)
@@ -152,6 +178,17 @@ def _buffer(entry: dict[str, Any], binary: bytes | None, resolver: BoundedResolv
     if binary is None:
         raise ValueError("a buffer has neither a URI nor a binary chunk")
     return binary
+
+
+def _check_extensions(header: dict[str, Any]) -> None:
+    """Refuse what cannot be read before anything else is judged: compressed views do not fit their buffers."""
+    required = {str(name) for name in header.get("extensionsRequired", ())}
+    compressed = sorted(required & _COMPRESSED)
+    if compressed:
+        raise AssetError("unsupported_compression", f"{', '.join(compressed)}; decompress it: gltfpack without -c")
+    unknown = sorted(name for name in required - _KNOWN if not name.startswith(_KNOWN_PREFIXES))
+    if unknown:
+        raise AssetError("unsupported_extension", f"the file requires {', '.join(unknown)[:200]}, which is not read")
 
 
 def _check_layout(header: dict[str, Any], sizes: list[int], max_points: int) -> None:

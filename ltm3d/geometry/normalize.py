@@ -46,8 +46,13 @@ def rotate_to_frame(vertices: np.ndarray, *, up: str, front: str) -> np.ndarray:
     return (vertices.astype(np.float64) @ frame_rotation(up, front).T).astype(np.float32)
 
 
-def normalize(mesh: Mesh, *, up: str = "+y", front: str = "+z") -> tuple[Mesh, Normalization]:
+def normalize(
+    mesh: Mesh, *, up: str = "+y", front: str = "+z", origin: np.ndarray | None = None
+) -> tuple[Mesh, Normalization]:
     """Bring a mesh into the frame.
+
+    Args:
+        origin: where the mesh's own 0 lies in the source's frame [3]; see `LoadedAsset`.
 
     Raises:
         AssetError: `no_surface` where the bounding box has no extent, `non_finite` for NaN or infinity.
@@ -62,8 +67,9 @@ def normalize(mesh: Mesh, *, up: str = "+y", front: str = "+z") -> tuple[Mesh, N
     if extent <= 0:
         raise AssetError("no_surface", "the bounding box has no extent")
     scale, offset = 2 * HALF_EXTENT / extent, (low + high) / 2
+    place = np.zeros(3) if origin is None else frame_rotation(up, front) @ origin
     vertices = np.clip((rotated - offset) * scale, -HALF_EXTENT, HALF_EXTENT).astype(np.float32)
-    x, y, z = offset.tolist()
+    x, y, z = (offset + place).tolist()
     return replace(mesh, vertices=vertices), Normalization(scale=scale, offset=(x, y, z))
 
 

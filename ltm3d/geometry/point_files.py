@@ -1,6 +1,5 @@
 """Point clouds in PLY files, from hands one does not know."""
 
-import io
 import re
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import numpy as np
 
 from ltm3d.errors import AssetError
 from ltm3d.geometry.loading import LoadLimits
+from ltm3d.geometry.ply import ply_positions
+from ltm3d.geometry.ply_file import parse_ply
 from ltm3d.geometry.point_cloud import PointCloud
 
 _HEADER_BYTES = 2**16
@@ -27,15 +28,14 @@ def load_points(path: Path, *, limits: LoadLimits | None = None) -> PointCloud:
     Raises:
         AssetError: `parse_error`, `too_large`, `non_finite`, `no_surface` where there are no points.
     """
-    import trimesh
-
     limits = limits or LoadLimits()
     size = path.stat().st_size
     if size > limits.max_bytes:
         raise AssetError("too_large", f"{size:,} bytes; the limit is {limits.max_bytes:,}")
     try:
-        cloud = trimesh.load(io.BytesIO(path.read_bytes()), file_type="ply", process=False)
-        points = np.asarray(cloud.vertices, np.float32).reshape(-1, 3)
+        points = ply_positions(parse_ply(path.read_bytes()).elements["vertex"]).astype(np.float32)
+    except AssetError:
+        raise
     except MemoryError as error:
         raise AssetError("out_of_memory", "while parsing") from error
     except Exception as error:  # whatever a parser makes of a broken file

@@ -1,35 +1,46 @@
 """Skinned glTF meshes in the pose in which the file's nodes stand."""
 
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ltm3d.geometry.gltf_file import GltfFile
+from ltm3d.geometry.parts import Part
 
 
-def skin_to_rest_pose(gltf: GltfFile, *, node_name: str, geometry: Any) -> np.ndarray | None:
-    """Return the world positions [N, 3] of a skinned mesh, or None where the node has no skin.
+class Skins:
+    """The skins of a glTF file at rest."""
 
-    By glTF 2.0, 3.7.3.3, a skin replaces the node's own transform: v' = sum_j w_j (world_j · inverse_bind_j) v.
-    """
-    node = gltf.header["nodes"][int(node_name.removeprefix("node").split("_")[0])]
-    joints = geometry.vertex_attributes.get("_JOINTS_0")
-    weights = geometry.vertex_attributes.get("_WEIGHTS_0")
-    if "skin" not in node or joints is None or weights is None:
-        return None
-    skin = gltf.header["skins"][node["skin"]]
-    world = world_transforms(gltf.header["nodes"])
-    matrices = np.stack([world[joint] for joint in skin["joints"]])
-    if "inverseBindMatrices" in skin:
-        bind = gltf.read_accessor(skin["inverseBindMatrices"])[: len(matrices)].astype(np.float64)
-        matrices = matrices @ bind.reshape(-1, 4, 4).transpose(0, 2, 1)  # stored by columns
-    weights = np.maximum(np.nan_to_num(np.asarray(weights, np.float64)), 0)
-    weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, 1.0)  # none: its joints share alike
-    total = weights.sum(axis=1, keepdims=True)
-    joints = np.minimum(np.asarray(joints, np.int64), len(matrices) - 1)
-    blended = np.einsum("nk,nkxy->nxy", weights / total, matrices[joints])
-    vertices = np.asarray(geometry.vertices, np.float64)
-    return np.einsum("nxy,ny->nx", blended[:, :3, :3], vertices) + blended[:, :3, 3]
+    def __init__(self, gltf: GltfFile) -> None:
+        self._gltf = gltf
+
+    def pose(self, skin: int, attributes: dict[str, int], part: Part) -> Part | None:
+        """Return a skinned part in the world, or None where it has no joints.
+
+        By glTF 2.0, 3.7.3.3: v' = sum_j w_j (world_j · inverse_bind_j) v. A primitive may have several sets of four.
+        """
+        sets = [number for number in range(8) if {f"JOINTS_{number}", f"WEIGHTS_{number}"} <= set(attributes)]
+        if not sets:
+            return None
+        read = self._gltf.read_accessor
+        joints = np.concatenate([read(attributes[f"JOINTS_{number}"]) for number in sets], axis=1).astype(np.int64)
+        weights = np.concatenate([read(attributes[f"WEIGHTS_{number}"]) for number in sets], axis=1).astype(np.float64)
+        entry = self._gltf.header["skins"][skin]
+        matrices = np.stack([self._world[joint] for joint in entry["joints"]])
+        if "inverseBindMatrices" in entry:
+            bind = read(entry["inverseBindMatrices"])[: len(matrices)].astype(np.float64)
+            matrices = matrices @ bind.reshape(-1, 4, 4).transpose(0, 2, 1)  # stored by columns
+        weights = np.maximum(np.nan_to_num(weights), 0)
+        weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, 1.0)  # none: its joints share alike
+        total = weights.sum(axis=1, keepdims=True)
+        blended = np.einsum("nk,nkxy->nxy", weights / total, matrices[np.minimum(joints, len(matrices) - 1)])
+        return replace(part, vertices=np.einsum("nxy,ny->nx", blended[:, :3, :3], part.vertices) + blended[:, :3, 3])
+
+    @cached_property
+    def _world(self) -> list[np.ndarray]:
+        return world_transforms(self._gltf.header["nodes"])
 
 
 def world_transforms(nodes: list[dict[str, Any]]) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltm3d.errors import ConfigError
+from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.sampling import SurfaceSamples, sample_surface
 from ltm3d.geometry.sharp_edges import MIN_ANGLE
@@ -28,6 +28,8 @@ class SdfTargetConfig:
         num_volume: queries uniform in [-1, 1]^3.
         num_near: queries near the surface, the same number for each of `near_std`.
         near_std: standard deviations of the Gaussian offsets from the surface, in normalised units.
+        max_lost_surface: an object that loses more of its surface is left out as `lost_surface`; see `lost_surface`.
+        min_inside_fraction: an object with less of [-1, 1]^3 inside is left out as `no_inside`.
     """
 
     num_surface: int = 8192
@@ -36,6 +38,8 @@ class SdfTargetConfig:
     num_volume: int = 8192
     num_near: int = 16384
     near_std: tuple[float, ...] = (0.005, 0.05)
+    max_lost_surface: float = 1.0
+    min_inside_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "near_std", tuple(self.near_std))
@@ -43,6 +47,9 @@ class SdfTargetConfig:
         for name in ("num_surface", "num_sharp", "num_volume", "num_near"):
             if not 1 <= getattr(self, name) <= 10_000_000:
                 raise ConfigError(f"{name} {getattr(self, name)} is out of range; use 1 to 10,000,000")
+        for name in ("max_lost_surface", "min_inside_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} {getattr(self, name)} is out of range; use 0 to 1")
         if not self.near_std or min(self.near_std) <= 0 or max(self.near_std) > 1:
             raise ConfigError(f"near_std {self.near_std} is out of range; give one or more values in (0, 1]")
 
@@ -60,7 +67,7 @@ def build_sdf_target(
         distance: the mesh's own, where the caller has it already.
 
     Raises:
-        AssetError: `no_surface`, the mesh has no area.
+        AssetError: `no_surface`, the mesh has no area; `lost_surface`, `no_inside` by the config's limits.
     """
     surface = surface_points(mesh, config.num_surface, rng)
     sharp, facts = sharp_points(mesh, config.num_sharp, rng, min_angle=config.sharp_angle)
@@ -84,6 +91,12 @@ def build_sdf_target(
         "inside_fraction": float((sdf[: config.num_volume] < 0).mean()),
         "lost_surface": lost_surface(distance, around),
     }
+    if facts["lost_surface"] > config.max_lost_surface:
+        raise AssetError(
+            "lost_surface", f"{facts['lost_surface']:.3f}; max_lost_surface is {config.max_lost_surface:g}"
+        )
+    if facts["inside_fraction"] < config.min_inside_fraction:
+        raise AssetError("no_inside", f"{facts['inside_fraction']:.4f}; the least is {config.min_inside_fraction:g}")
     return target, facts
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ltm3d.errors import ConfigError
+from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.cleaning import clean_mesh, geometry_signature
-from ltm3d.geometry.loading import LoadLimits, load_mesh
+from ltm3d.geometry.extent import core_extent, largest_part
+from ltm3d.geometry.loading import LoadLimits, load_asset
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.geometry.normalize import normalize
 from ltm3d.geometry.watertight import RemeshConfig, remesh_watertight
@@ -21,7 +22,25 @@ from ltm3d.transforms.assets import Asset, map_assets, object_record, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 2  # raise it when the same input and settings give other bytes: here or in geometry
+CODE_VERSION = 3  # raise it when the same input and settings give other bytes: here or in geometry
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeLimits:
+    """What a surface must be like to be kept.
+
+    Attributes:
+        min_core_extent: least side of all vertices but the outermost hundredth, beside the side of all of them; less is
+            `stray_geometry`. 0 keeps everything, as dots where it comes to that.
+        min_largest_part: least share of the area that the largest connected part has; less is `scattered`.
+    """
+
+    min_core_extent: float = 0.02
+    min_largest_part: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("min_core_extent", "min_largest_part"):
+            check_fraction(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +49,14 @@ class CleanConfig:
 
     Attributes:
         limits: of the file; child: of the process that reads it.
+        shape: what the surface must be like.
         remesh: wraps what is not watertight; None leaves every surface as it is.
         val_fraction, test_fraction: shares by a hash of the uid; the rest is for training.
     """
 
     limits: LoadLimits = field(default_factory=LoadLimits)
     child: ChildLimits = field(default_factory=ChildLimits)
+    shape: ShapeLimits = field(default_factory=ShapeLimits)
     remesh: RemeshConfig | None = None
     max_reject_fraction: float = 0.1
     val_fraction: float = 0.1
@@ -52,8 +73,7 @@ class CleanConfig:
 def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
     """Load, clean and normalise the assets of one shard of raw archives.
 
-    The record is the object's own with `content_hash`, `signature`, `num_faces`, `is_watertight`, `scale` and
-    `offset`.
+    The record is the object's own with `content_hash`, the facts of `clean_file`, `scale` and `offset`.
     """
     raw = read_shard(job.inputs[0])
     places = positions(raw, job.uids)
@@ -72,6 +92,7 @@ def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
                 record["front"],
                 config.limits,
                 config.remesh,
+                config.shape,
                 timeout_s=config.child.timeout_s,
                 memory_mb=config.child.memory_mb,
             )
@@ -83,23 +104,34 @@ def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
 
 
 def clean_file(
-    path: Path, root: Path, up: str, front: str, limits: LoadLimits, remesh: RemeshConfig | None = None
+    path: Path,
+    root: Path,
+    up: str,
+    front: str,
+    limits: LoadLimits,
+    remesh: RemeshConfig | None = None,
+    shape: ShapeLimits | None = None,
 ) -> tuple[Mesh, dict[str, Any]]:
     """Read one mesh file into the normalised frame, and tell its facts.
 
-    Where it was wrapped the facts have `remesh_resolution` and `remesh_epsilon`, in normalised units before the wrap.
+    They are `signature`, `num_faces`, `is_watertight`, `core_extent` and `largest_part` (see `geometry.extent`), and
+    `notes` where something is lost or was taken otherwise than written. Where it was wrapped they have
+    `remesh_resolution` and `remesh_epsilon`, in normalised units before the wrap.
 
     Raises:
-        AssetError: see `load_mesh`, `clean_mesh` and `normalize`.
+        AssetError: see `load_asset`, `clean_mesh`, `normalize` and `ShapeLimits`.
     """
-    mesh, frame = normalize(clean_mesh(load_mesh(path, limits=limits, root=root)), up=up, front=front)
+    asset = load_asset(path, limits=limits, root=root)
+    mesh, frame = normalize(clean_mesh(asset.mesh), up=up, front=front, origin=asset.origin)
+    facts = _check_shape(mesh, shape or ShapeLimits())
     signature = geometry_signature(mesh)
-    facts: dict[str, Any] = {}
+    if asset.notes:
+        facts["notes"] = list(asset.notes)
     wrapped = mesh if remesh is None else remesh_watertight(mesh, remesh)
     if remesh is not None and wrapped is not mesh:
         mesh, shrunk = normalize(wrapped)
         frame = frame.then(shrunk)
-        facts = {"remesh_resolution": remesh.resolution, "remesh_epsilon": remesh.offset}
+        facts |= {"remesh_resolution": remesh.resolution, "remesh_epsilon": remesh.offset}
     facts |= {
         "num_faces": len(mesh.faces),
         "is_watertight": is_watertight(mesh),
@@ -107,3 +139,21 @@ def clean_file(
         **asdict(frame),
     }
     return mesh, facts
+
+
+def _check_shape(mesh: Mesh, limits: ShapeLimits) -> dict[str, Any]:
+    """Return the facts that the limits are about, or refuse the mesh."""
+    facts = {"core_extent": core_extent(mesh), "largest_part": largest_part(mesh)}
+    if facts["core_extent"] < limits.min_core_extent:
+        raise AssetError(
+            "stray_geometry",
+            f"all but the outermost hundredth of the vertices lie in {facts['core_extent']:.2g} of the extent; "
+            f"the limit clean_meshes.shape.min_core_extent is {limits.min_core_extent:g}",
+        )
+    if facts["largest_part"] < limits.min_largest_part:
+        raise AssetError(
+            "scattered",
+            f"the largest part has {facts['largest_part']:.2g} of the area; "
+            f"the limit clean_meshes.shape.min_largest_part is {limits.min_largest_part:g}",
+        )
+    return facts

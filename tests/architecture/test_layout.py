@@ -12,6 +12,8 @@ MAX_LINES = 300
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 OWN_TESTS = ("architecture", "deploy", "support")  # not mirrors of a package
 OF_A_WHOLE_PACKAGE = (  # what no module does alone
+    "tests/geometry/test_cases.py",
+    "tests/geometry/test_mutations.py",
     "tests/generator/test_precision.py",
     "tests/training/test_survival.py",
 )

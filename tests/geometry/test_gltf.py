@@ -1,100 +1,257 @@
+import time
+
 import numpy as np
 import pytest
-from gltf_scenes import add_texture, gltf_of, save
+from gltf_scenes import add_texture, gltf_of, png, save
 from shapes import box
 
 from ltm3d.errors import AssetError
-from ltm3d.geometry.gltf import read_gltf
 from ltm3d.geometry.gltf_file import GltfFile
-from ltm3d.geometry.references import BoundedResolver
+from ltm3d.geometry.loading import LoadedAsset, LoadLimits, load_asset, load_mesh
+from ltm3d.geometry.mesh import Mesh, concatenate, face_areas, is_watertight
+
+SQUARE = Mesh(np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32), np.array([[0, 1, 2], [0, 2, 3]]))
 
 
-def read(path, max_pixels: int = 10_000) -> GltfFile:
-    files = BoundedResolver(path.parent, root=path.parent, max_bytes=10**6, max_pixels=max_pixels)
-    return read_gltf(path, resolver=files, max_points=10_000, max_pixels=max_pixels)
+def read(gltf: GltfFile, folder, **limits: int) -> LoadedAsset:
+    return load_asset(save(gltf, folder), limits=LoadLimits(**{"max_faces": 10_000, "max_pixels": 10_000, **limits}))
+
+
+def extents(gltf: GltfFile, folder) -> list[float]:
+    return np.ptp(read(gltf, folder).mesh.vertices, axis=0).tolist()
+
+
+def primitive(gltf: GltfFile) -> dict:
+    return gltf.header["meshes"][0]["primitives"][0]
 
 
 @pytest.mark.parametrize("name", ["EXT_meshopt_compression", "KHR_meshopt_compression"])
-def test_compression_without_a_fallback_is_named(tmp_path, name: str) -> None:
+def test_compression_without_a_fallback_is_named_before_the_layout_is_judged(tmp_path, name: str) -> None:
     gltf = gltf_of(box())
     gltf.header["extensionsUsed"] = [name]
-    assert read(save(gltf, tmp_path)).header["meshes"]  # used but not required: plain data is there too
+    assert len(read(gltf, tmp_path).mesh.faces) == 12  # used but not required: plain data is there too
     gltf.header["extensionsRequired"] = [name]
+    gltf.header["bufferViews"][0]["byteLength"] = 10**9  # as gltfpack writes it: the view of the decompressed data
     with pytest.raises(AssetError, match=name) as caught:
-        read(save(gltf, tmp_path))
+        read(gltf, tmp_path)
     assert caught.value.reason == "unsupported_compression"
 
 
-def test_only_geometry_and_base_colour_are_left(tmp_path) -> None:
+def test_extensions_that_are_required_and_not_known_are_named(tmp_path) -> None:
+    gltf = gltf_of(box())
+    gltf.header["extensionsUsed"] = ["ACME_more", "ACME_geometry"]
+    assert read(gltf, tmp_path)
+    gltf.header["extensionsRequired"] = ["KHR_materials_unlit", "KHR_mesh_quantization"]
+    assert read(gltf, tmp_path)
+    gltf.header["extensionsRequired"] += ["ACME_more", "ACME_geometry"]
+    with pytest.raises(AssetError, match="ACME_geometry, ACME_more") as caught:
+        read(gltf, tmp_path)
+    assert caught.value.reason == "unsupported_extension"
+
+
+def test_what_does_not_count_may_be_broken(tmp_path) -> None:
     gltf = gltf_of(box())
     gltf.header["animations"] = [{"channels": "broken"}]
     gltf.header["cameras"] = [{"type": "perspective"}]
     gltf.header["nodes"][0] |= {"camera": 0, "extras": {"a": 1}, "name": "same"}
+    glossy = {"diffuseFactor": [1, 0, 0, 1], "glossinessFactor": 1}
     gltf.header["materials"] = [
-        {
-            "normalTexture": {"index": 99},
-            "extensions": {
-                "KHR_materials_pbrSpecularGlossiness": {"diffuseFactor": [1, 0, 0, 1], "glossinessFactor": 1}
-            },
-        }
+        {"normalTexture": {"index": 99}, "extensions": {"KHR_materials_pbrSpecularGlossiness": glossy}}
     ]
-    gltf.header["meshes"][0]["primitives"][0] |= {"material": 0, "targets": [{"POSITION": 77}]}
-    header = read(save(gltf, tmp_path)).header
-    assert "animations" not in header and "cameras" not in header
-    assert header["nodes"] == [{"mesh": 0, "name": "node0"}]
-    assert header["materials"] == [{"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, 1]}}]
-    assert set(header["meshes"][0]["primitives"][0]) == {"attributes", "indices", "material"}
+    primitive(gltf)["material"] = 0
+    assert (read(gltf, tmp_path).mesh.vertex_colors == (255, 0, 0)).all()
 
 
 def test_a_file_without_scenes_shows_every_root(tmp_path) -> None:
     gltf = gltf_of(box())
     gltf.header["nodes"] = [{"mesh": 0}, {"children": [0]}, {"mesh": 0}]
     del gltf.header["scenes"], gltf.header["scene"]
-    assert read(save(gltf, tmp_path)).header["scenes"] == [{"nodes": [1, 2]}]
+    assert len(read(gltf, tmp_path).mesh.faces) == 24
 
 
-def test_points_and_lines_are_left_out_and_fans_are_refused(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("mode", "indices"),
+    [(4, [0, 1, 2, 0, 2, 3]), (5, [1, 2, 0, 3]), (6, [0, 1, 2, 3])],
+    ids=["triangles", "strip", "fan"],
+)
+@pytest.mark.parametrize("indexed", [True, False])
+def test_triangles_strips_and_fans_are_one_square_that_looks_forward(tmp_path, mode, indices, indexed) -> None:
+    gltf = gltf_of(SQUARE)
+    part = primitive(gltf)
+    part["mode"] = mode
+    if indexed:
+        part["indices"] = gltf.add_accessor(np.array(indices, np.uint16).reshape(-1, 1), "SCALAR")
+    else:
+        del part["indices"]
+        part["attributes"]["POSITION"] = gltf.add_accessor(SQUARE.vertices[indices], "VEC3")
+    mesh = read(gltf, tmp_path).mesh
+    assert len(mesh.faces) == 2 and face_areas(mesh).sum() == pytest.approx(1)
+    normals = np.cross(*np.diff(mesh.triangles, axis=1).transpose(1, 0, 2))
+    assert (normals[:, 2] > 0).all()
+
+
+def test_points_and_lines_are_left_out_and_unknown_modes_refused(tmp_path) -> None:
     gltf = gltf_of(box())
-    part = gltf.header["meshes"][0]["primitives"][0]
+    part = primitive(gltf)
     gltf.header["meshes"][0]["primitives"] = [{**part, "mode": 0}, {**part, "mode": 1}, part]
-    assert len(read(save(gltf, tmp_path)).header["meshes"][0]["primitives"]) == 1
-    gltf.header["meshes"][0]["primitives"] = [{**part, "mode": 6}]
-    with pytest.raises(AssetError, match="triangle fans"):
-        read(save(gltf, tmp_path))
+    assert len(read(gltf, tmp_path).mesh.faces) == 12
+    gltf.header["meshes"][0]["primitives"] = [{**part, "mode": 7}]
+    with pytest.raises(AssetError, match=r"parse_error.*mode 7"):
+        read(gltf, tmp_path)
 
 
-def test_texture_transform_is_written_into_the_coordinates(tmp_path) -> None:
-    uv = np.array([[0, 0], [1, 0], [0, 1]] + [[0.5, 0.5]] * 5, np.float32)
-    gltf = gltf_of(box(), TEXCOORD_1=(uv, "VEC2"))
-    transform = {"offset": [0.5, 0.25], "scale": [2, 1], "rotation": np.pi / 2, "texCoord": 1}
-    add_texture(gltf, np.zeros((2, 2, 3), np.uint8), extensions={"KHR_texture_transform": transform})
-    done = read(save(gltf, tmp_path))
-    placed = done.read_accessor(done.header["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_0"])
+def test_instances_stand_where_the_gpu_would_put_them(tmp_path) -> None:
+    gltf = gltf_of(box())
+    shifts, turn = np.array([[0, 0, 0], [3, 0, 0], [6, 0, 0]], np.float32), [0, 0, 2**-0.5, 2**-0.5]
+    attributes = {"TRANSLATION": gltf.add_accessor(shifts, "VEC3")}
+    gltf.header["nodes"][0] |= {
+        "extensions": {"EXT_mesh_gpu_instancing": {"attributes": attributes}},
+        "rotation": turn,  # the node's own transform comes after the instance's
+    }
+    gltf.header["extensionsRequired"] = ["EXT_mesh_gpu_instancing"]
+    asset = read(gltf, tmp_path)
+    assert len(asset.mesh.faces) == 36 and np.ptp(asset.mesh.vertices, axis=0) == pytest.approx([1, 7, 1])
+    attributes["SCALE"] = gltf.add_accessor(np.array([[1, 1, 1], [2, 1, 1], [1, 1, -1]], np.float32), "VEC3")
+    attributes["ROTATION"] = gltf.add_accessor(np.array([[0, 0, 0, 32767]] * 3, np.int16), "VEC4")
+    gltf.header["accessors"][attributes["ROTATION"]]["normalized"] = True
+    turned = read(gltf, tmp_path).mesh
+    assert np.ptp(turned.vertices, axis=0) == pytest.approx([1, 7, 1]) and face_areas(turned).sum() == pytest.approx(22)
+    assert all(is_watertight(Mesh(turned.vertices, turned.faces[start : start + 12])) for start in (0, 12, 24))
+    with pytest.raises(AssetError, match="too_large: 36 faces"):
+        read(gltf, tmp_path, max_faces=35)
+    attributes["SCALE"] = gltf.add_accessor(np.ones((2, 3), np.float32), "VEC3")
+    with pytest.raises(AssetError, match="parse_error"):
+        read(gltf, tmp_path)
+
+
+def test_morphs_stand_at_their_default_weights(tmp_path) -> None:
+    gltf = gltf_of(box())
+    up, wide = (np.zeros((8, 3), np.float32) for _ in range(2))
+    up[box().vertices[:, 1] > 0, 1] = 4
+    wide[box().vertices[:, 0] > 0, 0] = 1
+    primitive(gltf)["targets"] = [{"POSITION": gltf.add_accessor(each, "VEC3")} for each in (up, wide)]
+    assert extents(gltf, tmp_path) == pytest.approx([1, 1, 1])
+    gltf.header["meshes"][0]["weights"] = [0.5, 0]
+    assert extents(gltf, tmp_path) == pytest.approx([1, 3, 1])
+    gltf.header["nodes"][0]["weights"] = [0, 2]  # the node's own come first
+    assert extents(gltf, tmp_path) == pytest.approx([3, 1, 1])
+
+
+def test_hidden_nodes_and_all_below_them_are_left_out(tmp_path) -> None:
+    gltf = gltf_of(box())
+    hidden = {"KHR_node_visibility": {"visible": False}}
+    gltf.header["nodes"] = [
+        {"mesh": 0, "children": [1, 2]},
+        {"children": [3], "extensions": hidden},
+        {"mesh": 0, "translation": [2, 0, 0], "extensions": {"KHR_node_visibility": {"visible": True}}},
+        {"mesh": 0, "translation": [9, 0, 0], "extensions": {"KHR_node_visibility": {"visible": True}}},
+    ]
+    assert extents(gltf, tmp_path) == pytest.approx([3, 1, 1])
+
+
+def test_deep_trees_take_no_time_and_circles_are_refused(tmp_path) -> None:
+    gltf = gltf_of(box())
+    depth = 20_000
+    gltf.header["nodes"] = [{"children": [n + 1], "translation": [0.5, 0, 0]} for n in range(depth)] + [{"mesh": 0}]
+    start = time.process_time()
+    assert read(gltf, tmp_path).origin == pytest.approx([depth / 2, 0, 0])
+    assert time.process_time() - start < 10  # trimesh took 90 s for less
+    gltf.header["nodes"][-1]["children"] = [0]
+    with pytest.raises(AssetError, match=r"parse_error.*20001 nodes hold each other in a circle"):
+        read(gltf, tmp_path)
+
+
+def test_nodes_that_are_shared_again_and_again_are_bounded(tmp_path) -> None:
+    gltf = gltf_of(box())
+    gltf.header["nodes"] = [{"children": [n + 1, n + 1]} for n in range(40)] + [{"mesh": 0}]  # 2^40 boxes
+    with pytest.raises(AssetError, match="too_large"):
+        read(gltf, tmp_path)
+
+
+def test_texture_transform_moves_the_coordinates(tmp_path) -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[1, 2] = 255
+    gltf = gltf_of(SQUARE, TEXCOORD_1=(np.zeros((4, 2), np.float32), "VEC2"))
     # KHR_texture_transform: offset · rotation · scale, with rotation [[cos, sin], [-sin, cos]]
-    assert placed[:3] == pytest.approx(np.array([[0.5, 0.25], [0.5, -1.75], [1.5, 0.25]]), abs=1e-6)
+    uv = np.array([0.5, 0.25], np.float32)
+    primitive(gltf)["attributes"]["TEXCOORD_1"] = gltf.add_accessor(np.tile(uv, (4, 1)), "VEC2")
+    transform = {"scale": [0.5, 1], "rotation": np.pi / 2, "offset": [0.375, 0.625], "texCoord": 1}
+    add_texture(gltf, pixels, extensions={"KHR_texture_transform": transform})
+    # (0.25, 0.25) → (0.25, -0.25) → (0.625, 0.375): column 2, row 1
+    assert (read(gltf, tmp_path).mesh.vertex_colors == 255).all()
 
 
-def test_pictures_are_bounded_before_they_are_decoded(tmp_path) -> None:
-    gltf = gltf_of(box(), TEXCOORD_0=(np.zeros((8, 2), np.float32), "VEC2"))
-    add_texture(gltf, np.zeros((200, 60, 3), np.uint8))
-    path = save(gltf, tmp_path)
-    assert read(path, max_pixels=12_000)
-    with pytest.raises(AssetError, match=r"too_large: pictures of 12,000"):
-        read(path, max_pixels=11_999)
+def test_only_pictures_that_are_used_count(tmp_path) -> None:
+    gltf = gltf_of(SQUARE, TEXCOORD_0=(np.full((4, 2), 0.5, np.float32), "VEC2"))
+    add_texture(gltf, np.full((100, 100, 3), (200, 30, 30), np.uint8))
+    view = gltf.add_view(png(np.zeros((100, 100, 3), np.uint8)))
+    gltf.header["images"] += [{"bufferView": view} for _ in range(5)]
+    gltf.header["textures"] += [{"source": number} for number in range(1, 6)]
+    gltf.header["materials"] += [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 1}}}]  # no primitive has it
+    gltf.header["materials"][0]["normalTexture"] = {"index": 2}
+    asset = read(gltf, tmp_path, max_pixels=10_000)
+    assert (asset.mesh.vertex_colors == (200, 30, 30)).all() and not asset.notes
 
 
-@pytest.mark.parametrize("uri", ["../outside.png", "file:///etc/passwd", "https://example.org/a.png", "/etc/passwd"])
-def test_pictures_and_buffers_outside_the_folder_are_refused(tmp_path, uri: str) -> None:
-    (tmp_path / "outside.png").write_bytes(b"x")
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_pictures_of_newer_kinds_are_read(tmp_path, kind: str) -> None:
+    import io
+
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 20, 20)).save(data, kind)
+    gltf = gltf_of(SQUARE, TEXCOORD_0=(np.full((4, 2), 0.5, np.float32), "VEC2"))
+    add_texture(gltf, np.zeros((2, 2, 3), np.uint8))
+    gltf.header["images"].append({"bufferView": gltf.add_view(data.getvalue())})
+    extension = f"EXT_texture_{kind.lower()}"
+    gltf.header["textures"] = [{"extensions": {extension: {"source": 1}}}]
+    gltf.header["extensionsRequired"] = [extension]
+    assert np.abs(read(gltf, tmp_path).mesh.vertex_colors.astype(int) - (200, 20, 20)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("picture", "note"),
+    [
+        ({"uri": "../outside.png"}, "lies outside"),
+        ({"uri": "file:///etc/passwd"}, "absolute or a URL"),
+        ({"uri": "https://example.org/a.png"}, "absolute or a URL"),
+        ({"uri": "missing.png"}, "not there"),
+        ({"uri": "data:image/png;base64,AAAA"}, "no picture"),
+        ({}, "no picture"),
+    ],
+)
+def test_a_picture_that_cannot_or_may_not_be_read_costs_the_colour(tmp_path, picture: dict, note: str) -> None:
+    (tmp_path / "outside.png").write_bytes(png(np.zeros((2, 2, 3), np.uint8)))
     folder = tmp_path / "asset"
     folder.mkdir()
     gltf = gltf_of(box(), TEXCOORD_0=(np.zeros((8, 2), np.float32), "VEC2"))
     add_texture(gltf, np.zeros((2, 2, 3), np.uint8))
-    gltf.header["images"] = [{"uri": uri}]
+    gltf.header["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] = [0, 1, 0, 1]
+    gltf.header["images"] = [picture]
+    asset = read(gltf, folder)
+    assert (asset.mesh.vertex_colors == (0, 255, 0)).all()
+    assert len(asset.notes) == 1 and note in asset.notes[0]
+
+
+def test_pictures_beyond_the_limit_cost_the_colour(tmp_path) -> None:
+    gltf = gltf_of(box(), TEXCOORD_0=(np.zeros((8, 2), np.float32), "VEC2"))
+    add_texture(gltf, np.zeros((200, 60, 3), np.uint8))
+    assert not read(gltf, tmp_path, max_pixels=12_000).notes
+    assert "12,000 pixels" in read(gltf, tmp_path, max_pixels=11_999).notes[0]
+
+
+def test_geometry_outside_the_folder_rejects_the_asset(tmp_path) -> None:
+    gltf = gltf_of(box())
+    gltf.header["buffers"] = [{"uri": "../outside.bin", "byteLength": 4}]
+    import json
+
+    (tmp_path / "outside.bin").write_bytes(bytes(400))
+    folder = tmp_path / "asset"
+    folder.mkdir()
+    (folder / "a.gltf").write_text(json.dumps(gltf.header))
     with pytest.raises(AssetError, match="unsafe_reference"):
-        read(save(gltf, folder))
-    gltf.header["images"] = [{"uri": "missing.png"}]
-    assert read(save(gltf, folder)).header["meshes"]  # a missing picture costs the colour only
+        load_mesh(folder / "a.gltf")
 
 
 @pytest.mark.parametrize(
@@ -102,12 +259,26 @@ def test_pictures_and_buffers_outside_the_folder_are_refused(tmp_path, uri: str)
     [
         lambda header: header["meshes"][0]["primitives"][0]["attributes"].update(POSITION="zero"),
         lambda header: header["meshes"][0]["primitives"][0].pop("attributes"),
-        lambda header: header.update(materials=5),
+        lambda header: header.update(meshes=5),
         lambda header: header["accessors"][0].update(componentType=1),
+        lambda header: header.update(nodes={"mesh": 0}),
+        lambda header: header["nodes"][0].update(matrix=[1, 2, 3]),
+        lambda header: header["nodes"][0].update(rotation="x"),
+        lambda header: header["accessors"][0].update(count=2.5),
+        lambda header: header["scenes"][0].update(nodes=[7]),
     ],
 )
 def test_broken_headers_are_parse_errors(tmp_path, change) -> None:
     gltf = gltf_of(box())
     change(gltf.header)
     with pytest.raises(AssetError, match="parse_error"):
-        read(save(gltf, tmp_path))
+        read(gltf, tmp_path)
+
+
+def test_parts_of_one_file_may_have_colours_or_none(tmp_path) -> None:
+    gltf = gltf_of(concatenate([box(), box(center=(3, 0, 0))]))
+    part = primitive(gltf)
+    gltf.header["meshes"][0]["primitives"] = [part, {**part, "material": 0}]
+    gltf.header["materials"] = [{"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, 1]}}]
+    colors = read(gltf, tmp_path).mesh.vertex_colors
+    assert {tuple(row) for row in np.unique(colors, axis=0).tolist()} == {(128, 128, 128), (255, 0, 0)}

@@ -44,7 +44,7 @@ def test_broken_clouds_have_a_reason(tmp_path: Path) -> None:
     points = uniform_points(10)
     cases = [
         (write_points(points, tmp_path / "short.ply", claimed=10_000_000), "parse_error"),
-        (write_points(points[:0], tmp_path / "empty.ply"), "parse_error"),
+        (write_points(points[:0], tmp_path / "empty.ply"), "no_surface"),
         (write_points(points * np.inf, tmp_path / "far.ply"), "non_finite"),
     ]
     for path, reason in cases:

@@ -101,3 +101,16 @@ def test_bad_settings_and_flat_meshes_are_named() -> None:
         SdfTargetConfig(near_std=())
     with pytest.raises(AssetError, match="no_surface"):
         build(Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])))
+
+
+def test_an_object_beyond_the_limits_is_left_out_with_its_figure() -> None:
+    sheet = Mesh(np.array([[-0.9, 0, -0.9], [0.9, 0, -0.9], [0, 0, 0.9]]), np.array([[0, 1, 2]]))
+    small = {"num_surface": 100, "num_sharp": 100, "num_volume": 500, "num_near": 1000}
+    build(sheet, config=SdfTargetConfig(**small))
+    with pytest.raises(AssetError, match=r"lost_surface: 1\.000; max_lost_surface is 0\.9"):
+        build(sheet, config=SdfTargetConfig(**small, max_lost_surface=0.9))
+    with pytest.raises(AssetError, match="no_inside"):
+        build(sheet, config=SdfTargetConfig(**small, min_inside_fraction=0.01))
+    build(box(EXTENTS), config=SdfTargetConfig(**small, max_lost_surface=0.1, min_inside_fraction=0.01))
+    with pytest.raises(ConfigError, match="max_lost_surface"):
+        SdfTargetConfig(max_lost_surface=2)

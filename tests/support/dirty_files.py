@@ -1,4 +1,4 @@
-"""Broken mesh files of every kind, each with the reason it must end in."""
+"""Broken mesh files of every kind, each with the reason it must end in; None where it costs its colour alone."""
 
 import base64
 import json
@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 from gltf_scenes import add_texture, gltf_of
 from mesh_files import box, glb
+from shapes import sphere
 
 from ltm3d.geometry.gltf_file import GltfFile
 from ltm3d.geometry.mesh import Mesh
@@ -74,6 +75,14 @@ def wrong_length() -> dict[str, bytes]:
     return {"model.glb": bytes(data)}
 
 
+def stray() -> Mesh:
+    """A sphere with one vertex at 1,000 radii."""
+    mesh = sphere(subdivisions=2)
+    vertices = mesh.vertices.copy()
+    vertices[0] = 1000
+    return Mesh(vertices, mesh.faces)
+
+
 def points_only(gltf: GltfFile) -> None:
     gltf.header["meshes"][0]["primitives"][0]["mode"] = 0
 
@@ -99,13 +108,15 @@ DIRTY = {
     "meshopt": (changed(required("EXT_meshopt_compression")), "unsupported_compression"),
     "cyclic-nodes": (changed(cyclic), "parse_error"),
     "self-child": (changed(lambda g: g.header.update(nodes=[{"mesh": 0, "children": [0]}])), "parse_error"),
-    "path-escape": (changed(image_uri("../../../../etc/passwd")), "unsafe_reference"),
-    "escape-encoded": (changed(image_uri("..%2f..%2fetc%2fpasswd")), "unsafe_reference"),
-    "absolute-path": (changed(image_uri("/etc/passwd")), "unsafe_reference"),
-    "file-uri": (changed(image_uri("file:///etc/passwd")), "unsafe_reference"),
-    "remote-uri": (changed(image_uri("http://203.0.113.7/a.png")), "unsafe_reference"),
+    "path-escape": (changed(image_uri("../../../../etc/passwd")), None),
+    "escape-encoded": (changed(image_uri("..%2f..%2fetc%2fpasswd")), None),
+    "absolute-path": (changed(image_uri("/etc/passwd")), None),
+    "file-uri": (changed(image_uri("file:///etc/passwd")), None),
+    "remote-uri": (changed(image_uri("http://203.0.113.7/a.png")), None),
     "remote-buffer": (json_gltf(buffers=[{"byteLength": 9, "uri": "https://203.0.113.7/a.bin"}]), "unsafe_reference"),
-    "image-bomb": (changed(bomb), "too_large"),
+    "image-bomb": (changed(bomb), None),
+    "unknown-extension": (changed(required("ACME_shape")), "unsupported_extension"),
+    "stray-vertex": (changed(lambda g: None, stray()), "stray_geometry"),
     "points-alone": (changed(points_only), "no_surface"),
     "no-area": (changed(lambda g: None, Mesh(np.zeros_like(GOOD.vertices), GOOD.faces)), "no_surface"),
     "no-mesh": (changed(lambda g: g.header.update(nodes=[{}])), "no_surface"),

@@ -13,7 +13,7 @@ from ltm3d.transforms import clean
 
 
 def clean_file(
-    path: Path, root: Path, up: str, front: str, limits: LoadLimits, remesh: None
+    path: Path, root: Path, up: str, front: str, limits: LoadLimits, remesh: None, shape: None
 ) -> tuple[Mesh, dict[str, Any]]:
     """Do what the file's first word says, else load it."""
     word = path.read_bytes()[:8] if path.is_file() else b""

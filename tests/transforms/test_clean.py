@@ -6,11 +6,13 @@ from mesh_files import box, glb, grid, record, write_raw
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.loading import LoadLimits
-from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.transforms import clean as clean_module
-from ltm3d.transforms.clean import CleanConfig, clean_shard
+from ltm3d.transforms.clean import CleanConfig, ShapeLimits, clean_shard
 from ltm3d.transforms.isolation import ChildLimits
 from ltm3d.transforms.jobs import ShardJob
+
+OBJ_WITHOUT_PICTURE = b"mtllib a.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nusemtl m\nf 1/1 2/1 3/1\n"
 
 
 def clean(folder, files, records=None, **settings):
@@ -133,3 +135,19 @@ def test_a_broken_file_has_its_typed_reason(dirty_result, name: str):
     assert uid in found, "it was kept"
     assert found[uid].reason == reason, found[uid].detail
     assert found[uid].detail
+
+
+def test_what_the_surface_must_be_like_and_what_was_lost_is_told(tmp_path):
+    large = box((2, 2, 2))
+    pair = concatenate([box((1, 1, 1)), Mesh(large.vertices + 5, large.faces, large.vertex_colors)])
+    obj = {"model.glb": b"", "a.obj": OBJ_WITHOUT_PICTURE, "a.mtl": b"newmtl m\nmap_Kd none.png\n"}
+    records = {"pair": record("pair"), "obj": record("obj", main_file="a.obj")}
+    files = {"pair": glb(pair), "obj": obj}
+    result = clean(tmp_path / "all", files, records)
+    assert [facts["largest_part"] for facts in result.records] == [pytest.approx(0.8), pytest.approx(1)]
+    assert result.records[1]["notes"] == ["picture 'none.png': not there"] and "notes" not in result.records[0]
+    result = clean(tmp_path / "few", files, records, shape=ShapeLimits(min_largest_part=0.9))
+    assert [(reject.uid, reject.reason) for reject in result.rejects] == [("pair", "scattered")]
+    assert "clean_meshes.shape.min_largest_part" in result.rejects[0].detail
+    with pytest.raises(ConfigError, match="min_core_extent"):
+        ShapeLimits(min_core_extent=2)

@@ -1,0 +1,34 @@
+"""Is a mesh one object, or a dot with something far away?"""
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ltm3d.geometry.mesh import Mesh, face_areas, position_ids
+
+_OUTER = 0.01  # share of the vertices that is left out at each end of each axis; at least one vertex
+
+
+def core_extent(mesh: Mesh) -> float:
+    """Return the longest side of all vertices but the outermost beside the longest side of all: 1 down to 0.
+
+    A mesh of fewer than 5 places has no core: 1.
+    """
+    _, first = np.unique(position_ids(mesh), return_index=True)
+    places = np.sort(mesh.vertices[first], axis=0)
+    if len(places) < 5:
+        return 1.0
+    left_out = max(1, int(_OUTER * len(places)))
+    core = places[-1 - left_out] - places[left_out]
+    return float(core.max() / (places[-1] - places[0]).max())
+
+
+def largest_part(mesh: Mesh) -> float:
+    """Return the share of the area that the largest part has; parts share no place."""
+    corners = position_ids(mesh)[mesh.faces]
+    count = int(corners.max()) + 1
+    rows, columns = corners[:, [0, 1]].reshape(-1), corners[:, [1, 2]].reshape(-1)
+    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(count, count))
+    _, part = connected_components(graph, directed=False)
+    areas = np.bincount(part[corners[:, 0]], weights=face_areas(mesh))
+    return float(areas.max() / areas.sum())

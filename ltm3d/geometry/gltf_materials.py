@@ -1,0 +1,82 @@
+"""Materials of glTF files: base colour by either model, and the picture it comes from."""
+
+from typing import Any
+
+import numpy as np
+
+from ltm3d.geometry.gltf_file import GltfFile, uri_bytes
+from ltm3d.geometry.parts import CLAMP, MIRROR, PLAIN, REPEAT, Material, Texture
+from ltm3d.geometry.references import BoundedResolver
+
+_WRAPS = {33071: CLAMP, 33648: MIRROR, 10497: REPEAT}
+_SOURCES = ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds")  # pillow reads these
+_UNREADABLE = "KHR_texture_basisu"
+
+
+class GltfMaterials:
+    """The materials of a file, each read when it is first asked for: pictures that nothing uses are never decoded."""
+
+    def __init__(self, gltf: GltfFile, files: BoundedResolver) -> None:
+        self._gltf, self._files = gltf, files
+        self._materials: dict[int, Material] = {}
+        self._pixels: dict[int, np.ndarray | None] = {}
+
+    def get(self, index: int) -> Material:
+        """Return a material by its number."""
+        if index not in self._materials:
+            self._materials[index] = self._read(self._gltf.header["materials"][index])
+        return self._materials[index]
+
+    def texture_info(self, index: int) -> dict[str, Any]:
+        """Return the `textureInfo` of the base colour; empty where there is none."""
+        return dict(_base_color(self._gltf.header["materials"][index])[1] or {})
+
+    def _read(self, material: dict[str, Any]) -> Material:
+        factor, info = _base_color(material)
+        texture = None if info is None else self._texture(info)
+        if factor is None and texture is None:
+            return PLAIN
+        return Material(factor=None if factor is None else np.asarray(factor, np.float64)[:4], texture=texture)
+
+    def _texture(self, info: dict[str, Any]) -> Texture | None:
+        header = self._gltf.header
+        texture = header["textures"][info["index"]]
+        extensions = texture.get("extensions", {})
+        sources = [extensions[name].get("source") for name in _SOURCES if name in extensions] + [texture.get("source")]
+        if all(source is None for source in sources):
+            lost = _UNREADABLE if _UNREADABLE in extensions else "no picture that is read"
+            self._files.note(f"texture {info['index']}: not read, {lost}")
+            return None
+        pixels = next(
+            (found for source in sources if source is not None and (found := self._picture(source)) is not None), None
+        )
+        if pixels is None:
+            return None
+        sampler = header["samplers"][texture["sampler"]] if "sampler" in texture else {}
+        wrap = tuple(_WRAPS.get(sampler.get(name, 10497), REPEAT) for name in ("wrapS", "wrapT"))
+        return Texture(pixels=pixels, wrap=(wrap[0], wrap[1]))
+
+    def _picture(self, index: int) -> np.ndarray | None:
+        if index not in self._pixels:
+            image = self._gltf.header["images"][index]
+            name = f"{index}"
+            data: bytes | None = b""
+            if "bufferView" in image:
+                data = self._gltf.view_bytes(image["bufferView"])
+            elif "uri" in image and image["uri"].startswith("data:"):
+                data = uri_bytes(image["uri"], self._files)
+            elif "uri" in image:
+                name = image["uri"]
+                data = self._files.get_optional(name, "picture")
+            self._pixels[index] = None if data is None else self._files.decode(data, name)
+        return self._pixels[index]
+
+
+def _base_color(material: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    """Return base colour factor and texture; of the older specular-glossiness model, the diffuse ones."""
+    metallic = material.get("pbrMetallicRoughness", {})
+    factor, texture = metallic.get("baseColorFactor"), metallic.get("baseColorTexture")
+    glossy = material.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
+    if glossy is not None:
+        factor, texture = glossy.get("diffuseFactor", factor), glossy.get("diffuseTexture", texture)
+    return factor, texture
