@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test check format deps
+.PHONY: setup demo test check format
 .DEFAULT_GOAL := setup
 
 setup: $(INSTALLED)
@@ -40,7 +40,3 @@ check: setup
 format: setup
 	ruff check --fix .
 	ruff format .
-
-# After an import has changed: write the code dependencies in dvc.yaml anew.
-deps: setup
-	python tests/support/dependencies.py

@@ -10,21 +10,7 @@ from typing import Any, Literal, TypeVar, Union
 
 from ltm3d.errors import ConfigError
 
-LATER = "later"  # in a field's metadata
 T = TypeVar("T")
-
-
-def later(default: T) -> T:
-    """Declare a setting that came after work was done without it.
-
-    Where it stands at its default it is left out of keys (`shards.plan.key_of`), so that such work is not done again.
-    """
-    return dataclasses.field(default=default, metadata={LATER: True})
-
-
-def is_left_out(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    """Say whether a setting that came later stands at its default, and so has no part in a key."""
-    return bool(field.metadata.get(LATER)) and bool(value == field.default)
 
 
 def convert(value: Any, kind: Any, path: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.ray_address import check_address
 from ltm3d.ray_nodes import ask_nodes, is_exposed
-from ltm3d.training.config import Resources
+from ltm3d.resources import Resources
 from pipelines import ENVIRONMENT
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """params.yaml → frozen settings dataclasses, strictly: an unknown or missing key is an error that names the others."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +57,12 @@ class Params:
             )
         return representations
 
+    @property
+    def source_kinds(self) -> tuple[str, ...]:
+        """The kinds of the recipe's sources, e.g. `procedural`."""
+        entries = self.raw.get("sources") or ()
+        return tuple(sorted({str(entry["kind"]) for entry in entries if isinstance(entry, dict) and "kind" in entry}))
+
     def items(self, kind: str) -> tuple[str, ...]:
         """The items of a matrix: `target` or `representation`."""
         return {"target": self.targets, "representation": self.representations}[kind]
@@ -69,13 +74,6 @@ class Params:
     def value(self, path: str, kind: Any) -> Any:
         """Read one value at a dotted path, checked against a type."""
         return convert(self._find(path), kind, path)
-
-    def sources(self) -> list[Any]:
-        """Build each entry of `sources`: `kind: objaverse` is `ObjaverseSource` in ltm3d/sources/objaverse.py."""
-        entries = self._find("sources")
-        if not isinstance(entries, list) or not entries:
-            raise ConfigError("sources: expected a list with at least one source, each with its `kind`")
-        return [build_source(entry, f"sources.{index}") for index, entry in enumerate(entries)]
 
     def _find(self, path: str) -> Any:
         node: Any = self.raw
@@ -107,18 +105,3 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
                 f"{path}: {key}: unknown key; the keys of the top level are: {', '.join(sorted(SECTIONS))}"
             )
     return Params(sections)
-
-
-def build_source(entry: Any, path: str) -> Any:
-    """Build one source from its settings; `kind` names the module in ltm3d/sources/."""
-    kind = entry.get("kind") if isinstance(entry, dict) else None
-    folder = Path(import_module("ltm3d.sources").__path__[0])
-    kinds = sorted(file.stem for file in folder.glob("*.py") if f"class {_source_class(file.stem)}" in file.read_text())
-    if kind not in kinds:
-        raise ConfigError(f"{path}.kind: {kind!r} is no source; the sources are: {', '.join(kinds)}")
-    source = getattr(import_module(f"ltm3d.sources.{kind}"), _source_class(kind))
-    return convert({key: value for key, value in entry.items() if key != "kind"}, source, path)
-
-
-def _source_class(kind: str) -> str:
-    return f"{kind.capitalize()}Source"

@@ -15,14 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.freshness.code import CACHE_FILE, CodeReader, StageCode
+from ltm3d.resources import Resources
 from ltm3d.settings import convert
 from ltm3d.tracking.run import Tracker, stage_run
-from ltm3d.training.config import Resources
 from pipelines._cluster import ray_started
 from pipelines._params import Params, load_params
 
@@ -40,6 +42,7 @@ class Stage:
     Attributes:
         name, item: the stage, and the matrix item it works on, if any.
         state_dir: resumable state; never a DVC output.
+        code: what the stage's results depend on, beside settings and inputs.
     """
 
     name: str
@@ -50,6 +53,12 @@ class Stage:
     tracker: Tracker
     exits: ExitStack
     data: Path
+    reader: CodeReader
+
+    @cached_property
+    def code(self) -> StageCode:
+        """The code that the stage's results depend on, with the sources that the recipe names."""
+        return self.reader.of(self.name, item=self.item, kinds=self.params.source_kinds)
 
     @property
     def seed(self) -> int:
@@ -94,7 +103,11 @@ def stage(
                 state_dir=state_dir,
             )
         )
-        yield Stage(name, item, params, resources, state_dir, tracker, exits, data)
+        reader = CodeReader(cache=data / "runs" / CACHE_FILE)
+        work = Stage(name, item, params, resources, state_dir, tracker, exits, data, reader)
+        yield work
+        work.code.note(state_dir)
+        reader.save()
         seconds = time.monotonic() - start
         tracker.log_metrics({"stage_seconds": seconds})
         logger.info("%s: done in %.0f s", label, seconds)

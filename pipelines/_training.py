@@ -46,6 +46,7 @@ def run_training(
         run_dir=stage.state_dir.absolute(),
         on_metrics=lambda step, metrics: stage.tracker.log_metrics(metrics, step=step),
         run_key=run_key,
+        code=stage.code,
         flops_per_sample=flops_per_sample,
     )
     write_curve(stage.state_dir / "metrics.jsonl", stage.data / "plots" / f"{label}.json")

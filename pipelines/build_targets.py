@@ -8,6 +8,8 @@ from ltm3d.transforms.mapping import map_shards, plan_jobs
 from pipelines import _stage
 from pipelines._planning import uids_by_shard
 
+LIBRARIES = ("numpy", "scipy", "open3d", "numba", "fpsample")  # whose versions are part of the key
+
 
 def main(target: str) -> None:
     """Turn every kept mesh into the target, e.g. what a representation's tokenizer is trained on."""
@@ -17,7 +19,8 @@ def main(target: str) -> None:
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),
             inputs=[stage.data / "meshes"],
-            key_parts=[config, kind.fields, kind.code_version, stage.seed],
+            key_parts=[config, kind.fields, stage.seed],
+            code=stage.code,
         )
         stage.start_ray()
         ledger = map_shards(

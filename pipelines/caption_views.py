@@ -2,10 +2,12 @@
 
 from ltm3d.shards.captions import write_captions
 from ltm3d.shards.read import iter_shards
-from ltm3d.transforms.caption_views import CODE_VERSION, CaptionConfig, Captioning
+from ltm3d.transforms.caption_views import CaptionConfig, Captioning
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
 from pipelines._planning import available, uids_by_shard
+
+LIBRARIES = ("numpy", "torch", "transformers", "pillow")  # whose versions are part of the key
 
 
 def main() -> None:
@@ -17,7 +19,7 @@ def main() -> None:
         output = stage.data / "captions"
         output.mkdir(parents=True, exist_ok=True)
         if config.model is not None:
-            jobs = plan_jobs(uids_by_shard(entries), inputs=[stage.data / "views"], key_parts=[config, CODE_VERSION])
+            jobs = plan_jobs(uids_by_shard(entries), inputs=[stage.data / "views"], key_parts=[config], code=stage.code)
             stage.start_ray()
             map_shards_with_model(
                 jobs,

@@ -5,10 +5,13 @@ from functools import partial
 from ltm3d.geometry.draco import has_decoder
 from ltm3d.schema import MESHES
 from ltm3d.shards.read import list_shards
-from ltm3d.transforms.clean import CODE_VERSION, CleanConfig, clean_shard
+from ltm3d.transforms.clean import CleanConfig, clean_shard
 from ltm3d.transforms.mapping import map_shards, plan_jobs
 from ltm3d.transforms.splits import index_meshes
 from pipelines import _stage
+
+# Their versions are part of the key.
+LIBRARIES = ("numpy", "scipy", "open3d", "numba", "scikit-image", "pillow")
 
 
 def main() -> None:
@@ -19,7 +22,8 @@ def main() -> None:
         jobs = plan_jobs(
             {shard.name: shard.uids for shard in list_shards(raw)},
             inputs=[raw],
-            key_parts=[config.limits, config.child, config.remesh, MESHES, CODE_VERSION, has_decoder()],
+            key_parts=[config.limits, config.child, config.shape, config.remesh, MESHES, has_decoder()],
+            code=stage.code,
         )
         stage.start_ray()
         ledger = map_shards(

@@ -24,6 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ltm3d.errors import ConfigError
+from ltm3d.sources.kinds import build_sources
 from pipelines._params import PARAMS_FILE, Params
 from pipelines._stage import read_resources
 
@@ -37,10 +38,10 @@ SETTINGS = {
     "clean_meshes": "ltm3d.transforms.clean:CleanConfig",
     "render_views": "ltm3d.transforms.render:RenderConfig",
     "caption_views": "ltm3d.transforms.caption_views:CaptionConfig",
-    "build_targets.sdf": "ltm3d.transforms.build_targets:SdfTargetsConfig",
-    "build_targets.point_cloud": "ltm3d.transforms.build_targets:PointCloudTargetsConfig",
-    "build_targets.mesh": "ltm3d.transforms.build_targets:MeshTargetsConfig",
-    "build_targets.gaussians": "ltm3d.transforms.build_targets:GaussiansTargetsConfig",
+    "build_targets.sdf": "ltm3d.transforms.targets.sdf:SdfTargetsConfig",
+    "build_targets.point_cloud": "ltm3d.transforms.targets.point_cloud:PointCloudTargetsConfig",
+    "build_targets.mesh": "ltm3d.transforms.targets.mesh:MeshTargetsConfig",
+    "build_targets.gaussians": "ltm3d.transforms.targets.gaussians:GaussiansTargetsConfig",
     "condition_encoder.model": "ltm3d.conditioning.tiny_clip:TinyClipConfig",
     "condition_encoder.training": "ltm3d.training.config:TrainingConfig",
     "encode_conditions": "ltm3d.transforms.encode_conditions:EncodeConditionsConfig",
@@ -119,7 +120,7 @@ def check(raw: dict[str, Any]) -> None:
         if not items or not set(items) <= set(available):
             raise ConfigError(f"{key}: {raw[key]}: give one or more of {', '.join(available)}")
     _ = params.representations
-    params.sources()
+    build_sources(params.raw["sources"])
     read_resources(params)
     for path, name in SETTINGS.items():
         module, _, attribute = name.partition(":")

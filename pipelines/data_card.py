@@ -13,6 +13,7 @@ from pipelines._planning import available
 
 PICTURES_PER_CATEGORY = 8
 MAX_CATEGORIES = 24
+LIBRARIES = ("numpy", "pillow")  # whose versions are part of the key
 
 
 def main() -> None:

@@ -11,10 +11,12 @@ from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import canonical_json, key_of
 from ltm3d.shards.read import ShardSet
-from ltm3d.transforms.encode_conditions import CODE_VERSION, ConditionEncoding, EncodeConditionsConfig
+from ltm3d.transforms.encode_conditions import ConditionEncoding, EncodeConditionsConfig
 from ltm3d.transforms.mapping import ShardJob, map_shards_with_model, plan_jobs
 from pipelines import _stage
 from pipelines._planning import available, uids_by_shard
+
+LIBRARIES = ("numpy", "torch", "transformers", "pillow")  # whose versions are part of the key
 
 
 def main() -> None:
@@ -27,7 +29,8 @@ def main() -> None:
         jobs = plan_jobs(
             uids_by_shard(entries),
             inputs=[stage.data / "views"],
-            key_parts=[config, schema.CONDITIONS, CODE_VERSION, folder_hash(own)],
+            key_parts=[config, schema.CONDITIONS, folder_hash(own)],
+            code=stage.code,
         )
         jobs = add_captions(jobs, {entry.uid: entry.caption for entry in entries}, stage.state_dir / "captions")
         stage.start_ray()

@@ -2,10 +2,12 @@
 
 from ltm3d import schema
 from ltm3d.nn.weights import weights_hash
-from ltm3d.transforms.encode_tokens import CODE_VERSION, EncodeTokensConfig, TokenEncoder
+from ltm3d.transforms.encode_tokens import EncodeTokensConfig, TokenEncoder
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
 from pipelines._planning import available, uids_by_shard
+
+LIBRARIES = ("numpy", "torch")  # whose versions are part of the key
 
 
 def main(representation: str) -> None:
@@ -16,7 +18,8 @@ def main(representation: str) -> None:
         jobs = plan_jobs(
             uids_by_shard(available(stage.data, f"targets/{representation}")),
             inputs=[stage.data / "targets" / representation],
-            key_parts=[config, schema.TOKENS, CODE_VERSION, weights_hash(tokenizer)],
+            key_parts=[config, schema.TOKENS, weights_hash(tokenizer)],
+            code=stage.code,
         )
         stage.start_ray()
         ledger = map_shards_with_model(

@@ -35,6 +35,7 @@ from pipelines._planning import available
 from pipelines._training import write_rows
 
 COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
+LIBRARIES = ("numpy", "scipy", "torch", "open3d", "pykdtree", "scikit-image")  # whose versions are part of the key
 
 
 def main(representation: str) -> None:

@@ -29,6 +29,8 @@ from pipelines._planning import available
 WORST_FIRST = "chamfer_l1"
 Table = dict[str, dict[str, dict[str, float]]]
 
+LIBRARIES = ("numpy", "scipy", "torch", "open3d", "pykdtree", "scikit-image")  # whose versions are part of the key
+
 
 def main(representation: str) -> None:
     """Reconstruct every test asset at each resolution."""

@@ -5,9 +5,11 @@ from functools import partial
 from ltm3d.schema import VIEWS
 from ltm3d.shards.index import read_index
 from ltm3d.transforms.mapping import map_shards, plan_jobs
-from ltm3d.transforms.render import CODE_VERSION, RenderConfig, render_shard
+from ltm3d.transforms.render import RenderConfig, render_shard
 from pipelines import _stage
 from pipelines._planning import uids_by_shard
+
+LIBRARIES = ("numpy", "open3d")  # whose versions are part of the key
 
 
 def main() -> None:
@@ -17,7 +19,8 @@ def main() -> None:
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),
             inputs=[stage.data / "meshes"],
-            key_parts=[config.views, config.child, VIEWS, CODE_VERSION, stage.seed],
+            key_parts=[config.views, config.child, VIEWS, stage.seed],
+            code=stage.code,
         )
         stage.start_ray()
         ledger = map_shards(

@@ -4,9 +4,11 @@ from ltm3d.nn.weights import weights_hash
 from ltm3d.tokenizers.kinds import tokenizer_kind
 from ltm3d.tokenizers.shape import sample_fields
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
-from ltm3d.transforms.sample_shapes import CODE_VERSION, SampleShapesConfig, ShapeSampler
+from ltm3d.transforms.sample_shapes import SampleShapesConfig, ShapeSampler
 from pipelines import _stage
 from pipelines._planning import available, uids_by_shard
+
+LIBRARIES = ("numpy", "torch", "scikit-image")  # whose versions are part of the key
 
 
 def main(representation: str) -> None:
@@ -19,7 +21,8 @@ def main(representation: str) -> None:
         jobs = plan_jobs(
             uids_by_shard(available(stage.data, "conditions", f"tokens/{representation}"), "test"),
             inputs=[stage.data / "conditions"],
-            key_parts=[config, fields, CODE_VERSION, [weights_hash(folder) for folder in folders]],
+            key_parts=[config, fields, [weights_hash(folder) for folder in folders]],
+            code=stage.code,
         )
         stage.start_ray()
         ledger = map_shards_with_model(

@@ -26,9 +26,12 @@ from ltm3d.evaluation.attributes import is_readable
 from ltm3d.shards.index import IndexEntry, read_index
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import ShardSet
+from ltm3d.sources.kinds import build_sources
 from ltm3d.sources.procedural import ProceduralSource
 from pipelines import _stage
 from pipelines._training import write_rows
+
+LIBRARIES = ("numpy", "torch", "manifold3d")  # whose versions are part of the key
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def main() -> None:
     with _stage.stage("train_attribute_reader", minutes="3 minutes", disk="8 MB") as stage:
         config = stage.params.get("attribute_reader.model", AttributeReaderConfig)
         training = stage.params.get("attribute_reader.training", AttributeTrainingConfig)
-        check_seed(training, stage.params.sources())
+        check_seed(training, build_sources(stage.params.value("sources", list)))
         output = stage.data / "models" / "attribute_reader"
         output.mkdir(parents=True, exist_ok=True)
         metrics_file = stage.data / "metrics" / "attribute_reader.json"

@@ -29,8 +29,8 @@ from pipelines import _stage
 from pipelines._planning import available
 from pipelines._training import run_training, write_rows
 
-CODE_VERSION = 4
 METRICS_FILE = "condition_encoder.json"
+LIBRARIES = ("numpy", "torch", "deepspeed", "tokenizers", "transformers")  # whose versions are part of the key
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(CODE_VERSION, config, digests, captions, splits["train"]),
+            run_key=key_of(config, digests, captions, splits["train"]),
             build_model=partial(build_model, config, train_captions),
             build_examples=partial(data, splits["train"]),
             build_validation=partial(data, splits["val"]),

@@ -17,7 +17,7 @@ from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
 
-CODE_VERSION = 4
+LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key
 
 
 def main(representation: str) -> None:
@@ -34,7 +34,7 @@ def main(representation: str) -> None:
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(CODE_VERSION, config, latents.key(), weights_hash(guide) if guide else None),
+            run_key=key_of(config, latents.key(), weights_hash(guide) if guide else None),
             build_model=partial(build_trainable, config, shape, guide),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,

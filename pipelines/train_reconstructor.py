@@ -13,7 +13,7 @@ from pipelines import _stage
 from pipelines._latents import LatentData
 from pipelines._training import run_training
 
-CODE_VERSION = 2
+LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key
 
 
 def main(representation: str) -> None:
@@ -26,7 +26,7 @@ def main(representation: str) -> None:
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(CODE_VERSION, config, latents.key()),
+            run_key=key_of(config, latents.key()),
             build_model=partial(build_model, config, shape),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,

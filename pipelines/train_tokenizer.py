@@ -20,6 +20,8 @@ from pipelines import _stage
 from pipelines._planning import available
 from pipelines._training import run_training
 
+LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key
+
 
 def main(representation: str) -> None:
     """Train, take the latents' statistics over the training split, and audit the tokens on the validation split."""
@@ -36,7 +38,7 @@ def main(representation: str) -> None:
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(kind.training_version, model_config, example_config, digests, train_uids),
+            run_key=key_of(model_config, example_config, digests, train_uids),
             build_model=partial(kind, model_config),
             build_examples=partial(build_examples, kind, root, train_uids, example_config, augment=True),
             build_validation=partial(build_examples, kind, root, val_uids, example_config, augment=False),

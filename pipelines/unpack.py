@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from ltm3d.errors import ConfigError, DataError, Ltm3dError, ModelError
+from ltm3d.freshness.code import CodeReader
 from ltm3d.generator.kinds import AnyGeneratorConfig
 from ltm3d.nn.weights import CONFIG_FILE, WEIGHTS_FILE, weights_hash
 from ltm3d.shards.ledger import ledger_of
@@ -26,7 +27,7 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.shape import sample_fields
 from ltm3d.training.checkpoint import METRICS_FILE, read_json
 from ltm3d.transforms.jobs import plan_jobs
-from ltm3d.transforms.sample_shapes import CODE_VERSION, SampleShapesConfig, decode_samples, list_prompts
+from ltm3d.transforms.sample_shapes import SampleShapesConfig, decode_samples, list_prompts
 from pipelines._packed import GENERATOR, RESULT_FILE, SAMPLES_FILE, Packed, read_packed
 from pipelines._params import Params, load_params
 from pipelines._planning import available, uids_by_shard
@@ -111,7 +112,8 @@ def put_samples(file: Path, packed: Packed, generator_hash: str) -> dict[str, in
     jobs = plan_jobs(
         uids_by_shard(available(DATA, "conditions", f"tokens/{name}"), "test"),
         inputs=[(DATA / "conditions").absolute()],
-        key_parts=[config, fields, CODE_VERSION, hashes],
+        key_parts=[config, fields, hashes],
+        code=CodeReader().of("sample_shapes", item=name, kinds=load_params().source_kinds),
     )
     output = DATA / "samples" / name
     output.mkdir(parents=True, exist_ok=True)
@@ -127,6 +129,7 @@ def put_samples(file: Path, packed: Packed, generator_hash: str) -> dict[str, in
             records=decoded.records,
             rejects=decoded.rejects,
             key=job.key,
+            code=job.code.digest,
         )
     ledger = ledger_of(f"sample_shapes@{name}", (read_shard(output / job.name) for job in jobs))
     ledger.write(output)

@@ -191,7 +191,7 @@ class MemorySampler(threading.Thread):
 
 def run_once(data: Path, num_assets: int, num_shards: int) -> dict[str, Any]:
     """Simulate in this process; the first few shards only warm Ray up."""
-    from ltm3d.training.config import Resources
+    from ltm3d.resources import Resources
     from pipelines._cluster import ray_started
 
     sampler = MemorySampler()

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from ltm3d.cli.code import code
 from ltm3d.cli.compare import compare
 from ltm3d.cli.demo import demo, serve
 from ltm3d.cli.doctor import doctor
@@ -58,6 +59,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(tokens, name="tokens")
+app.add_typer(code, name="code")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
-from ltm3d.errors import DataError, ModelError
+from ltm3d.errors import ModelError
 
 
 def gc(
@@ -28,19 +28,15 @@ def gc(
 
         ltm3d gc --keep 1 --delete
     """
-    import yaml
-
+    from ltm3d.freshness.stages import read_stages, read_yaml, stage_labels
     from ltm3d.tracking.leftovers import find_old_weights, remove_weights
-    from ltm3d.training.leftovers import find_run_leftovers, remove_leftover, stage_labels
+    from ltm3d.training.leftovers import find_run_leftovers, remove_leftover
 
     runs = data / "runs"
-    try:
-        stages, params = (yaml.safe_load(Path(name).read_text()) for name in ("dvc.yaml", "params.yaml"))
-    except OSError as error:
-        raise DataError(f"{error.filename} is not here; run this in a checkout") from error
+    labels = stage_labels(read_stages(Path()), read_yaml(Path("params.yaml")))
     rows: list[tuple[int, str, str]] = []
     removed = 0
-    for leftover in find_run_leftovers(runs, stage_labels(stages["stages"], params)):
+    for leftover in find_run_leftovers(runs, labels):
         rows.append((leftover.size, str(leftover.path), leftover.reason))
         if delete:
             remove_leftover(leftover, runs)

@@ -52,7 +52,7 @@ def generate(
     from ltm3d.generator.bundle import ShapeGenerator
     from ltm3d.serving.generation import generate_shape, prepare
     from ltm3d.serving.requests import Prompt, RequestLimits, check_prompt
-    from ltm3d.tokenizers.shape import check_suffix, describe, write_shape
+    from ltm3d.tokenizers.shape_export import check_suffix, describe, write_shape
     from ltm3d.tracking.registry import resolve_model
 
     start = time.monotonic()

@@ -12,7 +12,6 @@ from ltm3d.generator.prefix import Condition, ConditionTokens
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import Block, CrossBlock, check_sizes, learned_tokens
-from ltm3d.settings import later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +33,8 @@ class ReconstructorConfig:
     num_heads: int
     single_modality: float = 0.35
     prompt_dropout: float = 0.02
-    token_dropout: float = later(0.0)
-    image_alone: float | None = later(None)
+    token_dropout: float = 0.0
+    image_alone: float | None = None
 
     def __post_init__(self) -> None:
         check_sizes(self, "depth")

@@ -15,7 +15,8 @@ from ltm3d.errors import AssetError, PromptError
 from ltm3d.generator.bundle import ShapeGenerator
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.serving.requests import Prompt, RequestLimits, ShapeAnswer
-from ltm3d.tokenizers.shape import Shape, shape_bytes
+from ltm3d.tokenizers.shape import Shape
+from ltm3d.tokenizers.shape_export import shape_bytes
 
 if TYPE_CHECKING:
     from PIL import Image

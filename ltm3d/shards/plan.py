@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import ConfigError
-from ltm3d.settings import is_left_out
 
 SHARD_FILE = "shard.json"
+CONTENT = ("fields", "records", "uids")  # of shard.json: what a reader of the shard sees
 SHARD_NAME = re.compile(r"shard-\d{5,}")
 MAX_SHARDS = 100_000
 PLAIN = (str, int, float, bool, type(None))
@@ -33,15 +33,18 @@ def canonical_json(value: Any) -> str:
 
 
 def key_of(*parts: Any) -> str:
-    """Hash settings, code version and inputs: equal keys mean that the work need not be done again."""
+    """Hash settings and inputs: equal keys, and code that gives the same, mean that nothing need be done again."""
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Read shard.json, and its sha256 as `digest`; None where the shard is missing, damaged or lacks a file."""
+    """Read shard.json; None where the shard is missing, damaged or lacks a file.
+
+    Its `digest` stands for the content alone: work on the shard need not be done again where it was made anew, by
+    other code say, and came out the same.
+    """
     try:
-        content = (folder / SHARD_FILE).read_bytes()
-        manifest = json.loads(content)
+        manifest = json.loads((folder / SHARD_FILE).read_bytes())
         whole = all(
             (folder / name).stat().st_size == file["num_bytes"]
             for entry in manifest["fields"].values()
@@ -49,17 +52,17 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not whole or not {"key", "uids", "records", "rejects"} <= manifest.keys():
+    if not whole or not {"key", "rejects", *CONTENT} <= manifest.keys():
         return None
-    return {**manifest, "digest": hashlib.sha256(content).hexdigest()}
+    content = json.dumps({name: manifest[name] for name in CONTENT}, sort_keys=True, separators=(",", ":"))
+    return {**manifest, "digest": hashlib.sha256(content.encode()).hexdigest()}
 
 
 def _plain(value: Any) -> Any:
     if type(value) in PLAIN:  # nearly all are, and the questions below are slow
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [field for field in dataclasses.fields(value) if not is_left_out(field, getattr(value, field.name))]
-        return {field.name: _plain(getattr(value, field.name)) for field in fields}
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

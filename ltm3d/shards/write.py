@@ -41,12 +41,14 @@ def write_shard(
     records: Sequence[Mapping[str, Any]],
     rejects: Sequence[Reject],
     key: str,
+    code: str = "",
 ) -> None:
     """Write and commit one shard; a shard that stood there is replaced.
 
     Args:
         arrays: for each field one array an asset, in the order of `uids`.
         key: what the work depended on, see `plan.key_of`.
+        code: digest of the code that did it, see `freshness.code`.
 
     Raises:
         ValueError: an array is not what its field says, or an asset is both kept and rejected.
@@ -59,6 +61,7 @@ def write_shard(
         manifest = {
             "name": folder.name,
             "key": key,
+            "code": code,
             "uids": list(uids),
             "records": list(records),
             "rejects": sorted(rejects, key=lambda reject: reject.uid),

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -58,6 +58,10 @@ class FolderSource:
     @property
     def name(self) -> str:
         return "folder"
+
+    def inputs(self) -> list[Path]:
+        """List the root and the captions."""
+        return [Path(place) for place in (self.root, self.captions) if place is not None]
 
     def list_objects(self) -> list[ObjectRecord]:
         """List the meshes below the root; hidden files and folders are left out."""
@@ -128,6 +132,24 @@ class FolderSource:
                     raise AssetError("unsafe_reference", f"{path} refers to {reference}, outside the source's root")
                 waiting.append(PurePosixPath(joined))
         return files
+
+    def places(self, record: ObjectRecord, files: Mapping[str, bytes]) -> list[Path]:
+        """List the mesh, and what it refers to, whether it is there or not."""
+        names = {record.main_file, *files, *_all_references(files)}
+        return [Path(self.root).expanduser() / name for name in sorted(names)]
+
+
+def _all_references(files: Mapping[str, bytes]) -> set[str]:
+    """List the paths below the root that files refer to; what leads out of it is left out."""
+    found = set()
+    for name, content in files.items():
+        path = PurePosixPath(name)
+        try:
+            joined = {os.path.normpath(path.parent / reference) for reference in _references(path, content)}
+        except AssetError:
+            continue  # broken: it is said where the mesh is read
+        found |= {each for each in joined if not each.startswith("..") and not os.path.isabs(each)}
+    return found
 
 
 def _find_files(root: Path, suffixes: tuple[str, ...]) -> list[PurePosixPath]:

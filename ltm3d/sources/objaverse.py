@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +105,11 @@ class ObjaverseSource:
     def name(self) -> str:
         return "objaverse"
 
+    def inputs(self) -> list[Path]:
+        """List the mirror and the captions; a folder that downloads go to holds what does not change."""
+        captions = [] if self.captions is None else [Path(self.captions)]
+        return captions if self.download else [self._folder(), *captions]
+
     def list_objects(self) -> list[ObjectRecord]:
         """List the selected objects; reads annotations of the candidates, no mesh."""
         captions = read_captions(self.captions)
@@ -134,6 +139,11 @@ class ObjaverseSource:
             return {record.main_file: path.read_bytes()}
         except OSError as error:
             raise AssetError("fetch_error", str(error)) from error
+
+    def places(self, record: ObjectRecord, files: Mapping[str, bytes]) -> list[Path]:
+        """List the GLB in a mirror; what a download fetched stays as it is."""
+        relative = self._object_paths().get(record.uid)
+        return [] if self.download or relative is None else [self._folder() / relative]
 
     def _download(self, file: str) -> None:
         if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):

@@ -1,6 +1,8 @@
 """The embedded source: parametric objects of seven categories, made from a seed; needs no data and no network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.export import mesh_to_glb
@@ -47,6 +49,10 @@ class ProceduralSource:
     def name(self) -> str:
         return "procedural"
 
+    def inputs(self) -> list[Path]:
+        """List nothing: the objects are made from the settings."""
+        return []
+
     def list_objects(self) -> list[ObjectRecord]:
         """List the objects, sorted by uid; draws their parameters, builds no geometry."""
         count = self.num_objects if self.limit is None else min(self.limit, self.num_objects)
@@ -59,6 +65,10 @@ class ProceduralSource:
             raise AssetError("fetch_error", f"{record.uid} is not an object of the procedural source")
         mesh = build_mesh(record.category, record.attributes, record.parameters)
         return {record.main_file: mesh_to_glb(mesh)}
+
+    def places(self, record: ObjectRecord, files: Mapping[str, bytes]) -> list[Path]:
+        """List nothing."""
+        return []
 
     def _record(self, index: int) -> ObjectRecord:
         category = self.categories[index % len(self.categories)]

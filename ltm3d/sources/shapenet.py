@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ class ShapenetSource:
     @property
     def name(self) -> str:
         return "shapenet"
+
+    def inputs(self) -> list[Path]:
+        """List the root, the splits and the captions."""
+        return [Path(place) for place in (self.root, self.split_file, self.captions) if place is not None]
 
     def list_objects(self) -> list[ObjectRecord]:
         """List the models that have a mesh file, with their official split."""
@@ -98,6 +103,13 @@ class ShapenetSource:
         except OSError as error:
             raise AssetError("fetch_error", str(error)) from error
         return files
+
+    def places(self, record: ObjectRecord, files: Mapping[str, bytes]) -> list[Path]:
+        """List mesh, material file, the folder of textures, and the textures."""
+        synset, _, model = record.uid.partition("-")
+        folder = Path(self.root).expanduser() / synset / model
+        names = {MESH_FILE, "models/model_normalized.mtl", "images", *files}
+        return [folder / name for name in sorted(names)]
 
     def _root(self) -> Path:
         root = Path(self.root).expanduser()

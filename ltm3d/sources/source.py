@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from ltm3d.errors import ConfigError, SourceError
@@ -31,12 +32,23 @@ class Source(Protocol):
     @property
     def weight(self) -> float: ...
 
+    def inputs(self) -> list[Path]:
+        """List the folders and files that the source reads, as far as they may change."""
+        ...
+
     def list_objects(self) -> list[ObjectRecord]:
         """List the objects, sorted by uid, after the licence filter and the limit."""
         ...
 
     def fetch(self, record: ObjectRecord) -> dict[str, bytes]:
         """Read one object's own files: name in the archive → bytes."""
+        ...
+
+    def places(self, record: ObjectRecord, files: Mapping[str, bytes]) -> list[Path]:
+        """List what `fetch` looked at for the files that it gave: they, what they refer to and lacks, folders it lists.
+
+        An object that cannot change has none.
+        """
         ...
 
 

@@ -22,7 +22,6 @@ from ltm3d.nn.bottleneck import NormalizedBottleneck
 from ltm3d.nn.embeddings import PointEmbedding
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.transformer import Block, CrossBlock, check_sizes
-from ltm3d.settings import later
 from ltm3d.tokenizers.tokenizer import Tokenizer
 
 # B batch, S points, F features, L tokens, D token channels, H width
@@ -49,7 +48,7 @@ class AnchoredConfig:
     decoder_depth: int
     num_heads: int
     kl_weight: float = 1e-3
-    bottleneck: Literal["kl", "normalized"] = later("kl")
+    bottleneck: Literal["kl", "normalized"] = "kl"
 
     def __post_init__(self) -> None:
         check_sizes(self, "num_tokens", "token_dim")

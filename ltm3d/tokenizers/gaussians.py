@@ -21,7 +21,6 @@ from ltm3d.nn.nearest import match_nearest
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import FeedForward
-from ltm3d.settings import later
 from ltm3d.shards.read import ShardSet
 from ltm3d.splatting.camera import pinhole
 from ltm3d.splatting.differentiable import draw_film
@@ -69,11 +68,11 @@ class GaussiansTokenizerConfig(AnchoredConfig):
     gaussians_a_token: int = 16
     picture_weight: float = 2.0
     ssim_weight: float = 0.2
-    decoder: Literal["anchors", "voxels"] = later("anchors")
-    grid: int = later(12)
-    max_voxels: int = later(160)
-    gaussians_a_voxel: int = later(12)
-    occupancy_weight: float = later(1.0)
+    decoder: Literal["anchors", "voxels"] = "anchors"
+    grid: int = 12
+    max_voxels: int = 160
+    gaussians_a_voxel: int = 12
+    occupancy_weight: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,7 +91,6 @@ class GaussiansTokenizer(AnchoredTokenizer):
     config_type = GaussiansTokenizerConfig
     example_config_type = GaussiansExampleConfig
     examples = GaussiansExamples
-    training_version = 3  # 1 measured SSIM in bf16, 2 matched with empty voxels
     config: GaussiansTokenizerConfig
 
     def __init__(self, config: GaussiansTokenizerConfig) -> None:

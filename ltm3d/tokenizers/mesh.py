@@ -33,7 +33,6 @@ from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.residual_quantizer import ResidualQuantizer
 from ltm3d.nn.transformer import Block, check_sizes, learned_tokens
 from ltm3d.representations.mesh import mesh_of_target, sort_faces
-from ltm3d.settings import later
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.mesh_examples import MeshExampleConfig, MeshExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, Tokenizer
@@ -72,8 +71,8 @@ class MeshTokenizerConfig:
     num_heads: int
     kl_weight: float = 1e-3
     token_noise: float = 0.0
-    num_codebooks: int = later(0)
-    num_codes: int = later(256)
+    num_codebooks: int = 0
+    num_codes: int = 256
 
     def __post_init__(self) -> None:
         check_sizes(self)

@@ -22,7 +22,6 @@ from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.settings import later
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.anchored import NUM_FREQUENCIES, AnchoredConfig, AnchoredTokenizer, spread_points
 from ltm3d.tokenizers.decoding import OccupancyField, TokenField
@@ -61,11 +60,11 @@ class SdfTokenizerConfig(AnchoredConfig):
     sign_weight: float = 1.0
     sharp_share: float = 0.0
     memory_expansion: int = 4
-    queries: Literal["learned", "points"] = later("learned")
-    head: Literal["distance", "occupancy"] = later("distance")
-    eikonal_weight: float = later(0.0)
-    normal_weight: float = later(0.0)
-    num_gradient_points: int = later(256)
+    queries: Literal["learned", "points"] = "learned"
+    head: Literal["distance", "occupancy"] = "distance"
+    eikonal_weight: float = 0.0
+    normal_weight: float = 0.0
+    num_gradient_points: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()

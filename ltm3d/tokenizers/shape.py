@@ -1,18 +1,13 @@
-"""What tokens decode to: the record of a representation; its surface as points, its arrays in a shard, its file."""
+"""What tokens decode to: the record of a representation; its surface as points, its arrays in a shard."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 from ltm3d import schema
-from ltm3d.errors import ModelError
-from ltm3d.geometry.export import mesh_bytes
-from ltm3d.geometry.mesh import Mesh, is_watertight
+from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
-from ltm3d.geometry.point_cloud import ply_bytes as cloud_bytes
 from ltm3d.geometry.sampling import sample_surface
-from ltm3d.splatting.ply import ply_bytes as gaussians_bytes
 from ltm3d.splatting.record import Gaussians, from_parameters, to_parameters
 
 Shape = Mesh | PointCloud | Gaussians
@@ -57,41 +52,3 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Shape:
         return from_parameters(np.array(arrays["gaussians"]))
     points = np.array(arrays["points"])
     return PointCloud(points[:, :3], points[:, 3:], np.array(arrays["colors"]))
-
-
-def check_suffix(shape_type: type[Shape], suffix: str) -> None:
-    """Check that shapes of a kind can be written as files of a suffix; those of a mesh are `mesh_bytes`'s.
-
-    Raises:
-        ModelError: they cannot.
-    """
-    if shape_type is not Mesh and suffix != ".ply":
-        raise ModelError(f"a {shape_type.__name__} can be written as .ply only, not as {suffix}")
-
-
-def shape_bytes(shape: Shape, suffix: str) -> bytes:
-    """Return a mesh as a GLB, OBJ or PLY file's bytes; points, and Gaussians in the layout of 3DGS, as those of a PLY.
-
-    Raises:
-        ModelError: the suffix is not one that the shape can be written as.
-    """
-    if isinstance(shape, Mesh):
-        return mesh_bytes(shape, suffix)
-    check_suffix(type(shape), suffix)
-    return cloud_bytes(shape) if isinstance(shape, PointCloud) else gaussians_bytes(shape)
-
-
-def write_shape(shape: Shape, path: Path) -> None:
-    """Write a shape in the format of the path's suffix, as `shape_bytes` gives it.
-
-    Raises:
-        ModelError: the file's suffix is not one that the shape can be written as.
-    """
-    path.write_bytes(shape_bytes(shape, path.suffix.lower()))
-
-
-def describe(shape: Shape) -> str:
-    """Say how much there is of a shape, e.g. `1,024 faces, watertight`."""
-    if isinstance(shape, Mesh):
-        return f"{len(shape.faces):,} faces, {'watertight' if is_watertight(shape) else 'open'}"
-    return f"{len(shape):,} {'points' if isinstance(shape, PointCloud) else 'Gaussians'}"

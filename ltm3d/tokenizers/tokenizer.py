@@ -22,7 +22,7 @@ from ltm3d.geometry.extraction import check_resolution
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import load_config, load_weights, save_model
-from ltm3d.settings import convert, later
+from ltm3d.settings import convert
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.shape import Shape
 
@@ -47,7 +47,7 @@ class DecodeConfig:
     resolution: int = 64
     num_points: int = 2048
     seed: int = 0
-    precision: Precision = later("fp32")
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         check_resolution(self.resolution)
@@ -69,7 +69,6 @@ class Tokenizer(nn.Module, ABC):
         examples: makes the training examples of a set of targets, as (targets, example config, augment=…).
         is_set: tokens come from a draw of the shape's points, so that the audit can ask whether token i stays token i;
             else there is nothing to draw, and the audit does not apply.
-        training_version: raised where training changes by more than its settings: runs of before are then done again.
     """
 
     kind: ClassVar[str]
@@ -78,7 +77,6 @@ class Tokenizer(nn.Module, ABC):
     example_config_type: ClassVar[type[Any]]
     examples: ClassVar[Callable[..., Any]]
     is_set: ClassVar[bool] = True
-    training_version: ClassVar[int] = 1
     config: Any
     latent_mean: Tensor
     latent_std: Tensor

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ltm3d.errors import ConfigError, DataError
+from ltm3d.freshness.code import NO_CODE, StageCode
 from ltm3d.nn.weights import WEIGHTS_FILE
 
 logger = logging.getLogger(__name__)
@@ -92,8 +93,10 @@ def write_json(path: Path, value: Any) -> None:
     temporary.replace(path)
 
 
-def claim_run(run_dir: Path, identity: str) -> None:
-    """Make a folder this run's own; what an older run of another identity left in it is removed.
+def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
+    """Make a folder this run's own; what an older run of another identity, or of other code, left in it is removed.
+
+    A run of code that gives the same goes on as it is, with the digest it began with.
 
     Raises:
         DataError: the folder holds files of these names that no run of ours wrote.
@@ -104,13 +107,21 @@ def claim_run(run_dir: Path, identity: str) -> None:
     if not owner.is_file():
         if found:
             raise DataError(f"{run_dir} holds {', '.join(found)} but no {RUN_FILE}: not a run of ours, move it away")
-    elif read_identity(run_dir) != identity:
-        logger.info("%s: settings, data or code changed since the run there; training starts afresh", run_dir)
+    else:
+        before = read_json(owner)
+        if before.get("identity") == identity and code.accepts(before.get("code", "")):
+            return
+        if before.get("identity") == identity:
+            steps = (read_result(run_dir) or {}).get("steps")
+            done = f"its {steps} steps" if steps else "its steps"
+            logger.info("%s", code.explain(run_dir, before.get("code"), f"{done} will be trained again"))
+        else:
+            logger.info("%s: settings or data changed since the run there; training starts afresh", run_dir)
         for name in _OURS:
             (run_dir / name).unlink(missing_ok=True)
         if (run_dir / CHECKPOINTS).is_dir():
             shutil.rmtree(run_dir / CHECKPOINTS)
-    write_json(owner, {"identity": identity})
+    write_json(owner, {"identity": identity, "code": code.digest})
 
 
 def read_identity(run_dir: Path) -> str:

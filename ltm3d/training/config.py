@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from ltm3d.errors import ConfigError
-from ltm3d.settings import is_left_out, later
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LR_SCHEDULES = ("constant", "cosine")
@@ -66,16 +65,16 @@ class TrainingConfig:
     grad_clip: float = 3.0
     precision: str = "auto"
     zero_stage: int | None = 1
-    offload: str = later("none")
-    activation_checkpointing: bool = later(False)
-    compile: bool = later(False)
+    offload: str = "none"
+    activation_checkpointing: bool = False
+    compile: bool = False
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     log_every: int = 20
     validate_every: int = 500
     ema_decay: float = 0.0
     max_skipped_steps: int = 0
-    export: str = later("last")
+    export: str = "last"
     prefetch: int = 2
     warm_start: str | None = None
     seed: int = 0
@@ -121,29 +120,6 @@ class TrainingConfig:
         )
         check_offload(self.zero_stage, self.offload)
         _check(not (self.compile and self.zero_stage == 3), "compile", self.compile, "false with zero_stage 3")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """Where a run happens. Nothing here changes what is computed beyond rounding.
-
-    Attributes:
-        max_failures: how often Ray may restart the workers after one died.
-        peak_tflops: of one device in the training's precision, dense, 10¹² operations a second; None = not known, and
-            no utilisation is logged.
-    """
-
-    num_workers: int = 2
-    cpus_per_worker: int = 1
-    use_gpu: bool = False
-    max_failures: int = 3
-    peak_tflops: float | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.num_workers >= 1, "num_workers", self.num_workers, "at least 1")
-        _check(self.cpus_per_worker >= 1, "cpus_per_worker", self.cpus_per_worker, "at least 1")
-        _check(self.max_failures >= 0, "max_failures", self.max_failures, "0 or more")
-        _check(self.peak_tflops is None or self.peak_tflops > 0, "peak_tflops", self.peak_tflops, "above 0, or null")
 
 
 def check_offload(zero_stage: int | None, offload: str) -> None:
@@ -208,13 +184,9 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 def identity(config: TrainingConfig, run_key: str) -> str:
-    """Hash what a run computes: its settings and the caller's key (data, model settings, code, weights to start from).
+    """Hash what a run computes: its settings and the caller's key (data, model settings, weights to start from).
 
     Where the weights to start from lie is no part of it: `start_key`.
     """
-    settings = {
-        field.name: getattr(config, field.name)
-        for field in fields(config)
-        if field.name not in _NOT_IDENTITY and not is_left_out(field, getattr(config, field.name))
-    }
+    settings = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in _NOT_IDENTITY}
     return hashlib.sha256(json.dumps([settings, run_key], sort_keys=True).encode()).hexdigest()

@@ -16,9 +16,11 @@ from torch import nn
 
 from ltm3d import errors
 from ltm3d.errors import Ltm3dError
+from ltm3d.freshness.code import NO_CODE, StageCode
 from ltm3d.nn.weights import WEIGHTS_FILE
+from ltm3d.resources import Resources
 from ltm3d.training import checkpoint as files
-from ltm3d.training.config import Resources, TrainingConfig, identity, micro_batch_size
+from ltm3d.training.config import TrainingConfig, identity, micro_batch_size
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.engine import engine_name
 from ltm3d.training.export import start_key
@@ -62,6 +64,7 @@ def train(
     resources: Resources,
     run_dir: Path,
     run_key: str,
+    code: StageCode = NO_CODE,
     on_metrics: OnMetrics | None = None,
     flops_per_sample: float | None = None,
 ) -> TrainingResult:
@@ -72,7 +75,8 @@ def train(
 
     Args:
         run_dir: a folder of this run alone, on storage all workers share.
-        run_key: hash of what the builders depend on: data, model settings, code.
+        run_key: hash of what the builders depend on: data, model settings.
+        code: of the stage; a run of other code starts afresh.
         on_metrics: called in a thread of this process with a step and its figures.
         flops_per_sample: operations of a sample in a step; the utilisation follows with `resources.peak_tflops`.
 
@@ -96,7 +100,7 @@ def train(
         flops_per_sample=flops_per_sample,
         peak_tflops=resources.peak_tflops,
     )
-    return _run(job, run_key, on_metrics, lambda: _fit(job, resources))
+    return _run(job, run_key, code, on_metrics, lambda: _fit(job, resources))
 
 
 def train_locally(
@@ -123,11 +127,13 @@ def train_locally(
         num_threads=torch.get_num_threads(),
     )
     place = Place(device=torch.device(device))
-    return _run(job, run_key, on_metrics, lambda: run_worker(job, place))
+    return _run(job, run_key, NO_CODE, on_metrics, lambda: run_worker(job, place))
 
 
-def _run(job: Job, run_key: str, on_metrics: OnMetrics | None, work: Callable[[], None]) -> TrainingResult:
-    files.claim_run(job.run_dir, identity(job.config, run_key + start_key(job.config)))
+def _run(
+    job: Job, run_key: str, code: StageCode, on_metrics: OnMetrics | None, work: Callable[[], None]
+) -> TrainingResult:
+    files.claim_run(job.run_dir, identity(job.config, run_key + start_key(job.config)), code)
     if (result := _result(job.run_dir)) is not None:
         logger.info("%s: finished before, %d steps", job.name, result.steps)
         return result

@@ -2,10 +2,9 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ltm3d.errors import DataError
 from ltm3d.tracking.spool import RECORDS, RUN_ID, Spool, find_unsent
@@ -24,29 +23,11 @@ class Leftover:
     size: int
 
 
-def stage_labels(stages: Mapping[str, Any], params: Mapping[str, Any]) -> set[str]:
-    """Return the names of data/runs/ that dvc.yaml's stages have: `stage`, or `stage@item` of a matrix.
-
-    Args:
-        stages: `stages` of dvc.yaml.
-        params: params.yaml, which has the lists of the matrices.
-    """
-    labels = set()
-    for name, stage in stages.items():
-        matrix = stage.get("matrix") or {}
-        if not matrix:
-            labels.add(name)
-        for items in matrix.values():
-            listed = params.get(items.strip("${}"), []) if isinstance(items, str) else items
-            labels |= {f"{name}@{item}" for item in listed}
-    return labels
-
-
-def find_run_leftovers(runs: Path, labels: set[str]) -> list[Leftover]:
+def find_run_leftovers(runs: Path, labels: Collection[str]) -> list[Leftover]:
     """List what may go from a folder of runs; a stage that runs now, and figures not sent yet, keep all of theirs.
 
     Args:
-        labels: see `stage_labels`.
+        labels: see `freshness.stages.stage_labels`.
     """
     found: list[Leftover] = []
     for folder in sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else ():

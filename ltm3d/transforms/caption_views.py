@@ -9,8 +9,6 @@ from ltm3d.errors import ConfigError
 from ltm3d.shards.read import read_shard
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionConfig:

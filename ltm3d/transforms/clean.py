@@ -22,8 +22,6 @@ from ltm3d.transforms.assets import Asset, map_assets, object_record, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 3  # raise it when the same input and settings give other bytes: here or in geometry
-
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeLimits:

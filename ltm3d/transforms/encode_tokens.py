@@ -15,7 +15,6 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import Inputs, Tokenizer
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 2
 HASH_FIELD = "tokenizer_hash"  # in an asset's record: whose tokens these are
 ASSETS_A_BATCH = 32
 

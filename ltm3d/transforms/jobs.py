@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import DataError
+from ltm3d.freshness.code import NO_CODE, StageCode
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import Reject
@@ -20,13 +21,16 @@ class ShardJob:
     Attributes:
         name: the shard's name.
         inputs: what the task reads, mostly folders of shards of the same name.
-        key: see `plan.key_of`; a committed shard with this key is not made again.
+        key, code: see `plan.key_of`; a committed shard with this key, of code that gives the same, is not made again.
+        is_stale: what the task reads is not what it was, though key and code are the same: it is made again.
     """
 
     name: str
     uids: tuple[str, ...]
     inputs: tuple[Path, ...]
     key: str
+    code: StageCode = NO_CODE
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +47,17 @@ Transform = Callable[[ShardJob], ShardResult]
 
 
 def plan_jobs(
-    uids_by_shard: Mapping[str, Sequence[str]], *, inputs: Sequence[Path], key_parts: Sequence[Any]
+    uids_by_shard: Mapping[str, Sequence[str]],
+    *,
+    inputs: Sequence[Path],
+    key_parts: Sequence[Any],
+    code: StageCode = NO_CODE,
 ) -> list[ShardJob]:
     """Plan one job a shard, reading the shards of the same name in each input folder.
 
     Args:
-        key_parts: what the work depends on beside its inputs: settings, schema, code version, seed.
+        key_parts: what the work depends on beside its inputs: settings, schema, seed.
+        code: of the stage.
 
     Raises:
         DataError: no assets, or an input shard is missing or not whole.
@@ -63,5 +72,5 @@ def plan_jobs(
         uids = tuple(sorted(uids_by_shard[name]))
         folders = tuple(root / name for root in inputs)
         key = key_of(*key_parts, [read_shard(folder).digest for folder in folders], uids)
-        jobs.append(ShardJob(name=name, uids=uids, inputs=folders, key=key))
+        jobs.append(ShardJob(name=name, uids=uids, inputs=folders, key=key, code=code))
     return jobs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ltm3d.errors import DataError
 from ltm3d.schema import Field
 from ltm3d.shards.ledger import Ledger
-from ltm3d.shards.rates import Measurement, rate_log, rates_file
+from ltm3d.shards.rates import Measurement, rate_log, rates_file, read_measurements
 from ltm3d.shards.read import Shard, committed_shard, read_shard
 from ltm3d.shards.write import remove_leftovers
 from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform, plan_jobs
@@ -123,15 +123,20 @@ def _map(
         logger.info("%s: removed %d shards that the plan no longer has: %s", label, len(stale), some)
     ledger = Ledger(stage=label)
     todo: list[ShardJob] = []
+    outdated: list[tuple[ShardJob, str]] = []
     for job in jobs:
         shard = committed_shard(output / job.name, job.key)
-        if shard is not None and _is_settled(shard):
+        if shard is not None and not job.is_stale and job.code.accepts(shard.code) and _is_settled(shard):
             ledger.add(shard)
-        else:
-            todo.append(job)
+            continue
+        todo.append(job)
+        if shard is not None and not job.code.accepts(shard.code):
+            outdated.append((job, shard.code))
+    if outdated:
+        _say_outdated(outdated, output, label)
     if len(todo) < len(jobs):
         logger.info(
-            "%s: %d of %d shards are there already, made with the same settings, inputs and code version",
+            "%s: %d of %d shards are there already, made with the same settings, inputs and code",
             label,
             len(jobs) - len(todo),
             len(jobs),
@@ -154,6 +159,20 @@ def _map(
     logger.info("%s: %d Ray Data tasks, %s", label, ledger.num_tasks, progress.summary())
     ledger.check(max_reject_fraction)
     return ledger
+
+
+def _say_outdated(outdated: Sequence[tuple[ShardJob, str]], output: Path, label: str) -> None:
+    """Say what is made again because of other code, and what that cost the last time."""
+    jobs = [job for job, _ in outdated]
+    num_assets = sum(len(job.uids) for job in jobs)
+    rates = rates_file(output, label)
+    measured = read_measurements(rates) if rates is not None and rates.is_file() else {}
+    seconds = sum(measured[job.name].cpu_seconds for job in jobs if job.name in measured)
+    cost = f", {seconds:.0f} CPU-seconds the last time" if seconds else ""
+    what = f"{len(jobs)} shards ({num_assets} assets{cost}) will be made again"
+    job, before = outdated[0]
+    state_dir = output if rates is None else rates.parent
+    logger.info("%s", job.code.explain(state_dir, before, what))
 
 
 def _is_settled(shard: Shard) -> bool:

@@ -36,6 +36,7 @@ def finished_rows(jobs: Sequence[ShardJob], map_rows: MapRows, label: str) -> It
             "uids": list(job.uids),
             "inputs": [str(path.absolute()) for path in job.inputs],
             "key": job.key,
+            "code": job.code.digest,
         }
         for job in jobs
     ]
@@ -74,6 +75,7 @@ def run_row(row: dict[str, Any], *, transform: Transform, fields: Sequence[Field
             records=result.records,
             rejects=result.rejects,
             key=job.key,
+            code=row["code"],
         )
         num_kept, num_bytes = len(result.uids), sum(path.stat().st_size for path in folder.iterdir())
     except (Ltm3dError, OSError) as caught:

@@ -16,14 +16,12 @@ from ltm3d.generator.prefix import Condition
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.nn.randomness import mix
-from ltm3d.settings import later
 from ltm3d.shards.read import Shard, read_shard
 from ltm3d.shards.write import Reject
 from ltm3d.tokenizers.shape import to_arrays
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision, Tokenizer
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-CODE_VERSION = 2
 PROMPTS = ("image", "text", "both")
 
 # N samples, L tokens, D token channels
@@ -51,7 +49,7 @@ class SampleShapesConfig:
     resolution: int = 64
     num_cloud_points: int = 2048
     max_reject_fraction: float = 0.2
-    precision: Precision = later("fp32")
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.prompts) - set(PROMPTS))

@@ -17,12 +17,12 @@ import browser
 import pytest
 from gallery_items import make_items, make_process
 
+from ltm3d.resources import Resources
 from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.pages import read_page_data
 from ltm3d.shards.index import IndexEntry
 from ltm3d.tracking.client import open_client
 from ltm3d.tracking.run import stage_run
-from ltm3d.training.config import Resources
 from pipelines._gallery import choose, read_curve, write_page
 from pipelines._params import load_params
 from pipelines._stage import Stage

@@ -25,11 +25,6 @@ def test_subtrees_become_settings(params: Params) -> None:
     assert params.value("generator.sdf.rate", float) == 1e-4
 
 
-def test_sources_are_built_by_kind(params: Params) -> None:
-    (source,) = params.sources()
-    assert source.name == "procedural" and len(source.list_objects()) == 5
-
-
 def test_an_unknown_key_lists_the_valid_ones() -> None:
     params = Params({"render_views": {"num_vews": 2}})
     with pytest.raises(ConfigError, match=r"render_views\.num_vews: unknown key; .*elevation_range.*num_views"):
@@ -48,27 +43,6 @@ def test_an_unknown_section_of_the_file_lists_the_valid_ones(tmp_path: Path, rep
 def test_a_missing_subtree_lists_what_is_there(params: Params) -> None:
     with pytest.raises(ConfigError, match=r"generator\.mesh: no such key.*keys of generator are: sdf"):
         params.value("generator.mesh", dict)
-
-
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
-        (
-            {"kind": "objaverze"},
-            r"sources\.0\.kind: 'objaverze' is no source; .*folder, objaverse, procedural, shapenet",
-        ),
-        ({}, r"sources\.0\.kind: None is no source"),
-        ({"kind": "procedural", "objects": 5}, r"sources\.0\.objects: unknown key; .*num_objects"),
-    ],
-)
-def test_a_wrong_source_is_named(entry: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Params({"sources": [entry]}).sources()
-
-
-def test_no_sources_at_all() -> None:
-    with pytest.raises(ConfigError, match="at least one source"):
-        Params({"sources": []}).sources()
 
 
 @pytest.mark.parametrize(("text", "message"), [("a: [1", "cannot be read"), ("- 1\n", "expected keys and values")])

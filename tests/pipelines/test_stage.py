@@ -21,7 +21,7 @@ HEADER = """
 import sys, time
 from pathlib import Path
 from ltm3d.errors import DataError
-from ltm3d.training.config import Resources
+from ltm3d.resources import Resources
 from pipelines import _cluster, _stage
 """
 

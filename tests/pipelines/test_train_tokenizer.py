@@ -5,7 +5,7 @@ import json
 import pytest
 from checkout import Checkout
 
-from ltm3d.tokenizers.kinds import TOKENIZERS
+from ltm3d.tokenizers.kinds import REPRESENTATIONS
 from pipelines.compose import compose
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -17,7 +17,7 @@ OVERRIDES = (
     "build_targets.gaussians.target.fit.num_steps=30",
     *(f"tokenizer.{name}.training.num_steps={steps}" for name, steps in (("sdf", 40), ("mesh", 4))),
     *(f"tokenizer.{name}.training.num_steps=4" for name in ("point_cloud", "gaussians")),
-    *(f"tokenizer.{name}.training.warmup_steps=2" for name in TOKENIZERS),
+    *(f"tokenizer.{name}.training.warmup_steps=2" for name in REPRESENTATIONS),
     "evaluate_tokenizer.num_gallery_assets=2",
     "resources.num_workers=2",
 )
@@ -28,11 +28,11 @@ def built(tmp_path_factory, repository) -> Checkout:
     """A checkout with the targets of all representations."""
     checkout = Checkout(tmp_path_factory.mktemp("tokenizers"), repository)
     checkout.set_params(**compose("tokenizers_smoke", OVERRIDES))
-    checkout.run("download", "clean_meshes", *(f"build_targets@{name}" for name in TOKENIZERS))
+    checkout.run("download", "clean_meshes", *(f"build_targets@{name}" for name in REPRESENTATIONS))
     return checkout
 
 
-@pytest.mark.parametrize("representation", TOKENIZERS)
+@pytest.mark.parametrize("representation", REPRESENTATIONS)
 def test_a_tokenizer_trains_encodes_and_is_measured_beside_its_ceiling(built: Checkout, representation: str) -> None:
     stages = ("train_tokenizer", "encode_tokens", "evaluate_tokenizer")
     built.run(*(f"{stage}@{representation}" for stage in stages))

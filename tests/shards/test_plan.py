@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from ltm3d.errors import ConfigError
-from ltm3d.settings import later
 from ltm3d.shards.plan import key_of, shard_name
 
 
@@ -44,15 +43,3 @@ def test_what_has_no_canonical_form_is_refused():
         key_of(object())
     with pytest.raises(ValueError):
         key_of(float("nan"))
-
-
-@dataclasses.dataclass(frozen=True)
-class GrownSettings:
-    width: int
-    path: Path = Path("a/b")
-    depth: int = later(0)
-
-
-def test_a_setting_that_came_later_changes_no_key_at_its_default() -> None:
-    assert key_of(GrownSettings(3)) == key_of(Settings(3))
-    assert len({key_of(Settings(3)), key_of(GrownSettings(3, depth=1)), key_of(GrownSettings(3, depth=2))}) == 3

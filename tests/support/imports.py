@@ -63,13 +63,6 @@ def _eager(tree: ast.AST) -> list[ast.AST]:
     return found
 
 
-@cache
-def calls_sources(path: Path) -> bool:
-    """Whether a file builds the sources of params.yaml, whose modules are named by their kind."""
-    calls = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
-    return any(isinstance(call.func, ast.Attribute) and call.func.attr == "sources" for call in calls)
-
-
 def closure(module: str, *, lazy: bool = True) -> set[str]:
     """Our own modules that a module imports, directly or not, with itself and its packages."""
     waiting, seen = [module], set()
@@ -82,47 +75,4 @@ def closure(module: str, *, lazy: bool = True) -> set[str]:
         seen.add(name)
         waiting += imported_names(modules()[name], lazy=lazy)
         waiting.append(name.rpartition(".")[0])
-        if calls_sources(modules()[name]):
-            waiting += [other for other in modules() if other.startswith("ltm3d.sources.")]
     return seen
-
-
-def files(names: set[str]) -> set[str]:
-    """The files of modules, relative to the repository, without packages that hold nothing but a docstring.
-
-    A package's other files (pages, scripts, tables) belong to it as soon as one of its modules does.
-    """
-    paths = {modules()[name] for name in names}
-    code = {path for path in paths if path.name != "__init__.py" or _has_code(path)}
-    folders = {path.parent for path in paths if path.name != "__init__.py"}
-    assets = {path for package in PACKAGES for path in _assets(package) if _owner(path) in folders}
-    return {path.relative_to(REPOSITORY).as_posix() for path in code | assets}
-
-
-def _assets(package: str) -> list[Path]:
-    files = [path for path in (REPOSITORY / package).rglob("*") if path.is_file()]
-    return [path for path in files if path.suffix != ".py" and "__pycache__" not in path.parts]
-
-
-def _owner(asset: Path) -> Path:
-    """The nearest folder above an asset that holds modules."""
-    return next(folder for folder in asset.parents if any(folder.glob("*.py")))
-
-
-def _has_code(path: Path) -> bool:
-    return any(not isinstance(statement, ast.Expr) for statement in tree_of(path).body)
-
-
-def share_needed(folder: str, needed: set[str]) -> float:
-    """The share of a folder's modules that are needed."""
-    inside = {path.relative_to(REPOSITORY).as_posix() for path in modules().values() if path.name != "__init__.py"}
-    inside = {name for name in inside if name.startswith(f"{folder}/")}
-    return len(inside & needed) / len(inside) if inside else 0.0
-
-
-def suggested_dependencies(module: str) -> list[str]:
-    """A short list of files and folders: a package stands for its files where two thirds of them are needed."""
-    needed = files(closure(module))
-    packages = {"/".join(Path(file).parts[:2]) for file in needed if len(Path(file).parts) > 2}
-    folders = {package for package in packages if share_needed(package, needed) >= 2 / 3}
-    return sorted(folders | {file for file in needed if "/".join(Path(file).parts[:2]) not in folders})

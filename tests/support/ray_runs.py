@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from toy_training import ToyModel, computed, toy_config, toy_examples
 
-from ltm3d.training.config import Resources
+from ltm3d.resources import Resources
 from ltm3d.training.launch import TrainingResult, train
 from ltm3d.training.progress import OnMetrics, read_metrics
 

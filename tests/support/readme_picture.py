@@ -13,7 +13,7 @@ from PIL import Image
 from ltm3d.evaluation.pictures import shape_pictures
 from ltm3d.evaluation.set_figures import first_samples
 from ltm3d.shards.read import ShardSet
-from ltm3d.tokenizers.kinds import TOKENIZERS
+from ltm3d.tokenizers.kinds import REPRESENTATIONS
 from pipelines._gallery import choose
 from pipelines._planning import available
 
@@ -34,7 +34,7 @@ def on_white(picture: np.ndarray) -> np.ndarray:
 
 def main(data: Path, out: Path, prompt: str) -> None:
     """Draw the rows and write them."""
-    representations = [name for name in TOKENIZERS if (data / "samples" / name).is_dir()]
+    representations = [name for name in REPRESENTATIONS if (data / "samples" / name).is_dir()]
     entries = available(data, "views", *(f"targets/{name}" for name in representations))
     chosen = choose([entry for entry in entries if entry.split == "test"], NUM_OBJECTS)
     views = ShardSet(data / "views", [entry.uid for entry in chosen])

@@ -16,8 +16,8 @@ from ltm3d.representations.mesh import MeshTargetConfig, build_mesh_target
 from ltm3d.representations.point_cloud import PointCloudTargetConfig, build_point_cloud_target
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.splatting.fitting import FitConfig
-from ltm3d.tokenizers.kinds import TOKENIZERS, load_tokenizer, tokenizer_kind
-from ltm3d.tokenizers.shape import describe, shape_bytes
+from ltm3d.tokenizers.kinds import REPRESENTATIONS, load_tokenizer, tokenizer_kind
+from ltm3d.tokenizers.shape_export import describe, shape_bytes
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 from ltm3d.training.data import training_batch
 from ltm3d.transforms.encode_tokens import encode_set
@@ -45,7 +45,7 @@ def targets(representation: str, params: Params) -> Targets:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_trains_encodes_and_decodes(option: str, tmp_path: Path) -> None:
-    representation = next(name for name in TOKENIZERS if option.startswith(name))
+    representation = next(name for name in REPRESENTATIONS if option.startswith(name))
     params = Params(compose("demo", (f"tokenizer@tokenizer.{representation}.model={option}",)))
     kind = tokenizer_kind(representation)
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from ball_kind import add_ball
 from ball_tokenizer import BallConfig, BallTokenizer
 from safetensors.torch import load_file
 from shapes import sphere
@@ -69,7 +70,7 @@ def test_a_toy_representation_goes_the_whole_way(tmp_path: Path, monkeypatch: py
     audit = audit_set(model, targets(), num_surface=16)
     assert audit is not None and audit["is_ordered"] and audit["elementwise_over_random"] < 0.05
 
-    monkeypatch.setitem(kinds.TOKENIZERS, "ball", BallTokenizer)
+    add_ball(monkeypatch)
     model.save(tmp_path / "model")
     loaded = kinds.load_tokenizer(tmp_path / "model")
     assert isinstance(loaded, BallTokenizer) and torch.equal(loaded.latent_std, model.latent_std)

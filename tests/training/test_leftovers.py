@@ -7,7 +7,7 @@ import pytest
 from ltm3d.errors import DataError
 from ltm3d.tracking.spool import Spool
 from ltm3d.training.checkpoint import Commit, checkpoint_folder, checkpoint_name, commit
-from ltm3d.training.leftovers import find_run_leftovers, remove_leftover, stage_labels, total_size
+from ltm3d.training.leftovers import find_run_leftovers, remove_leftover, total_size
 
 STAGES = {
     "download": {"cmd": "c"},
@@ -40,11 +40,6 @@ def make_checkpoints(folder: Path) -> Path:
                 path, Commit(run="r", step=step, world_size=2, engine="torch", validation_loss=None, digests=digests)
             )
     return place
-
-
-def test_labels_are_stages_times_their_matrices() -> None:
-    labels = stage_labels(STAGES, {"representations": ["sdf", "gaussians"]})
-    assert labels == {"download", "train@sdf", "train@gaussians", "build@sdf", "build@mesh"}
 
 
 def test_folders_of_no_stage_go_and_those_of_others_stay(tmp_path: Path) -> None:

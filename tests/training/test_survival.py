@@ -26,8 +26,8 @@ from ray_runs import (
 )
 from toy_training import toy_config, toy_examples
 
+from ltm3d.resources import Resources
 from ltm3d.training import checkpoint as files
-from ltm3d.training.config import Resources
 from ltm3d.training.interruption import TrainingStopped, request_stop
 from ltm3d.training.launch import TrainingResult, train
 from ltm3d.training.progress import read_metrics

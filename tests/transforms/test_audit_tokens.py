@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from ball_kind import add_ball
 from ball_tokenizer import BallConfig, BallTokenizer
 from tiny_targets import Targets
 from tiny_tokenizers import gaussians_batch, train_gaussians_tokenizer, train_mesh_tokenizer
 
 from ltm3d.errors import ConfigError, ModelError
-from ltm3d.tokenizers import kinds
 from ltm3d.transforms.audit_tokens import audit_set, check_order, write_audit
 
 
 @pytest.fixture
 def ball(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BallTokenizer:
     """A tokenizer of sets, saved in `tmp_path`, whose tokens are ordered."""
-    monkeypatch.setitem(kinds.TOKENIZERS, "ball", BallTokenizer)
+    add_ball(monkeypatch)
     torch.manual_seed(0)
     tokenizer = BallTokenizer(BallConfig()).eval().requires_grad_(False)
     tokenizer.save(tmp_path)

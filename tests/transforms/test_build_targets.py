@@ -8,8 +8,9 @@ from ltm3d.representations.sdf import SdfTargetConfig
 from ltm3d.schema import SDF_TARGETS
 from ltm3d.shards.read import ShardSet
 from ltm3d.shards.write import write_shard
-from ltm3d.transforms.build_targets import SdfTargetsConfig, build_targets_shard, target_kind
+from ltm3d.transforms.build_targets import build_targets_shard, target_kind
 from ltm3d.transforms.jobs import ShardJob
+from ltm3d.transforms.targets.sdf import SdfTargetsConfig
 
 CONFIG = SdfTargetsConfig(target=SdfTargetConfig(num_surface=256, num_sharp=64, num_volume=128, num_near=512))
 

@@ -24,6 +24,12 @@ class Shelf:
     def list_objects(self):
         return [record(uid) for uid in self.uids]
 
+    def inputs(self):
+        return []
+
+    def places(self, record, files):
+        return []
+
     def fetch(self, asked):
         if asked.uid in self.lost:
             raise AssetError("fetch_error", "lost")
@@ -35,7 +41,7 @@ def objects(*sources):
 
 
 def plan(folder, *sources, num_shards=4):
-    return plan_download(objects(*sources), config=DownloadConfig(num_shards=num_shards), folder=folder)
+    return plan_download(objects(*sources), config=DownloadConfig(num_shards=num_shards), folder=folder, raw=folder)
 
 
 def test_assets_and_their_files_come_from_their_own_source(tmp_path):
@@ -60,8 +66,8 @@ def test_a_new_asset_changes_one_job_and_another_limit_none(tmp_path):
 
 def test_the_plan_does_not_depend_on_the_order_of_objects(tmp_path):
     shelf = Shelf(uids=("c", "a", "b"))
-    one, _ = plan_download(objects(shelf), config=DownloadConfig(num_shards=2), folder=tmp_path)
-    two, _ = plan_download(objects(shelf)[::-1], config=DownloadConfig(num_shards=2), folder=tmp_path)
+    one, _ = plan_download(objects(shelf), config=DownloadConfig(num_shards=2), folder=tmp_path, raw=tmp_path)
+    two, _ = plan_download(objects(shelf)[::-1], config=DownloadConfig(num_shards=2), folder=tmp_path, raw=tmp_path)
     assert one == two
     listed = [row["record"]["uid"] for job in one for row in json.loads(job.inputs[0].read_text())]
     assert sorted(listed) == ["a", "b", "c"]

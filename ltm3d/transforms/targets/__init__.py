@@ -1,0 +1,1 @@
+"""The kinds of training target, one a file."""

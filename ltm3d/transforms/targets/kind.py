@@ -1,0 +1,42 @@
+"""What a kind of target is: how it is built of a mesh, and with which settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ltm3d.schema import Field
+from ltm3d.shards.ledger import check_fraction
+from ltm3d.transforms.isolation import ChildLimits
+
+Build = Callable[..., tuple[Mapping[str, np.ndarray], Mapping[str, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetsConfig:
+    """What one asset may take for its targets.
+
+    Attributes:
+        child: limits of the process that builds them.
+    """
+
+    child: ChildLimits = field(default_factory=ChildLimits)
+    max_reject_fraction: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_fraction("max_reject_fraction", self.max_reject_fraction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetKind:
+    """How one kind of target is built.
+
+    Attributes:
+        config: its settings, with the builder's own under `target`.
+        build: mesh, config, rng → arrays by field, and facts for the asset's record.
+    """
+
+    config: type[Any]
+    fields: tuple[Field, ...]
+    build: Build
