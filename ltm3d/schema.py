@@ -38,6 +38,7 @@ class ObjectRecord:
         up, front: axes of the source's frame, one of `+x -x +y -y +z -z`.
         attributes: nameable properties (procedural source: the ones the caption may speak of).
         parameters: the numbers the object was made from (procedural source).
+        fault: reason and detail where the source's row cannot be used; empty for a good one. See `sources.faults`.
     """
 
     uid: str
@@ -53,12 +54,14 @@ class ObjectRecord:
     front: str = "+z"
     attributes: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
 
 SPLITS = ("train", "val", "test")
 
 REASONS = {
     "fetch_error": "the source could not give the asset's bytes",
+    "bad_row": "the source's row cannot be used: its name, its annotation, or what lies at its place",
     "parse_error": "the file is not a mesh file, or a broken one",
     "unsupported_compression": "Draco or meshopt data without a decoder installed",
     "unsupported_extension": "the file requires a glTF extension that is not read",

@@ -11,7 +11,7 @@ from ltm3d.transforms.splits import index_meshes
 from pipelines import _stage
 
 # Their versions are part of the key.
-LIBRARIES = ("numpy", "scipy", "open3d", "numba", "scikit-image", "pillow")
+LIBRARIES = ("numpy", "scipy", "open3d", "numba", "scikit-image", "pillow", "mapbox-earcut")
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
             output=output,
             num_workers=stage.resources.num_workers,
             label=stage.name,
-            max_reject_fraction=config.max_reject_fraction,
+            max_reject_fraction=1.0,  # what is kept is indexed first
         )
         entries = index_meshes(
             output,
@@ -42,6 +42,7 @@ def main() -> None:
             test_fraction=config.test_fraction,
             test_ids=stage.data / "metrics" / "test_ids.txt",
         )
+        ledger.check(config.max_reject_fraction)
         watertight = sum(entry.is_watertight for entry in entries) / len(entries)
         stage.tracker.log_metrics(
             {**ledger.metrics(), "num_tasks": ledger.num_tasks, "watertight_fraction": watertight}

@@ -59,6 +59,12 @@ def read_obj(data: bytes, files: BoundedResolver) -> list[Part]:
     return parts
 
 
+def library_names(text: str) -> list[str]:
+    """Return what stands behind each `mtllib` of an OBJ's text: one name with blanks, or several names."""
+    rows = [line.split(None, 1) for line in text.split("\n") if "mtllib" in line]
+    return [row[1].strip().strip("\"'").replace("\\", "/") for row in rows if len(row) == 2 and row[0] == "mtllib"]
+
+
 def decode_text(data: bytes) -> str:
     """Return a text file's text with lines that end in \\n; byte-order marks of UTF-8 and UTF-16 are understood."""
     is_wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")

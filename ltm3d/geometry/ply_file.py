@@ -12,6 +12,7 @@ _TYPES = {
     **{"float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4"},
     **{"uint32": "u4", "int64": "i8", "uint64": "u8", "float16": "f2", "float32": "f4", "float64": "f8"},
 }
+_MAX_HEADER = 2**16
 _TEXTURE = re.compile(r"^comment\s+TextureFile\s+(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -41,6 +42,13 @@ class PlyFile:
     texture: str | None
 
 
+def texture_name(data: bytes) -> str | None:
+    """Return the picture that a PLY's header names, if any."""
+    head, mark, _ = data[:_MAX_HEADER].partition(b"end_header")
+    found = _TEXTURE.search(head.decode("latin-1").replace("\r", "\n")) if mark else None
+    return None if found is None else found[1]
+
+
 def parse_ply(data: bytes) -> PlyFile:
     """Read a PLY file.
 
@@ -55,12 +63,11 @@ def parse_ply(data: bytes) -> PlyFile:
     body = body[2:] if body.startswith(b"\r\n") else body[1:]
     text = head.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
     kind, layout = _header(text)
-    texture = _TEXTURE.search(text)
     elements: dict[str, Element] = {}
     reader = _TextReader(body) if kind == "ascii" else _BinaryReader(body, "<" if "little" in kind else ">")
     for name, count, properties in layout:
         elements[name] = reader.read(count, properties) if count else {each.name: np.zeros(0) for each in properties}
-    return PlyFile(elements, None if texture is None else texture[1])
+    return PlyFile(elements, texture_name(data))
 
 
 def _header(text: str) -> tuple[str, list[tuple[str, int, list[_Property]]]]:

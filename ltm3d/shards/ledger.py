@@ -1,6 +1,7 @@
 """What became of every asset at a stage: `ok`, or a typed reason."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -91,10 +92,12 @@ class Ledger:
         """
         num_faults = sum(reject.reason not in CHOICES for reject in self.rejects.values())
         if num_faults > max_reject_fraction * len(self):
+            enough = min(math.ceil(100 * num_faults / len(self)) / 100, 1.0)
+            setting = f"{self.stage.replace('@', '.')}.max_reject_fraction"
             raise DataError(
                 f"{self.stage} rejected {num_faults} of {len(self)} assets, more than "
-                f"max_reject_fraction = {max_reject_fraction:g} allows; mend the assets or raise it in "
-                f"conf/ (finished shards are kept).\n{self.to_table()}"
+                f"max_reject_fraction = {max_reject_fraction:g} allows; mend the assets, or compose with "
+                f"{setting}={enough:g} (finished shards are kept).\n{self.to_table()}"
             )
 
 

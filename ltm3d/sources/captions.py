@@ -3,11 +3,17 @@
 import csv
 import io
 import json
+import logging
 import re
 from pathlib import Path
+from typing import Any
 
 from ltm3d.errors import SourceError
+from ltm3d.sources.faults import printable
 
+logger = logging.getLogger(__name__)
+
+MAX_CHARACTERS = 4000
 ID_COLUMNS = ("id", "uid", "object_id", "modelid", "model_id", "name", "file")
 CAPTION_COLUMNS = ("caption", "text", "description", "prompt")
 
@@ -39,6 +45,8 @@ def words_of(name: str) -> str:
 def read_captions(path: Path | str | None) -> dict[str, str]:
     """Read captions by id from JSON (an object, or a list of objects) or CSV (Cap3D's form, header optional).
 
+    A row without an id or a text, or of more than 4,000 characters, counts as absent: one line tells which.
+
     Raises:
         SourceError: missing or not of these forms.
     """
@@ -50,33 +58,47 @@ def read_captions(path: Path | str | None) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         captions = _from_json(json.loads(text)) if path.suffix.lower() == ".json" else _from_csv(text)
-    except (ValueError, csv.Error) as error:
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise SourceError(
             f"{path} is no captions file ({error}): give a JSON object id → caption or a CSV with columns id, caption"
         ) from error
-    return captions
+    usable = {uid: " ".join(printable(text).split()) for uid, text in captions.items() if isinstance(text, str)}
+    usable = {
+        uid: text for uid, text in usable.items() if uid and uid != "None" and text and len(text) <= MAX_CHARACTERS
+    }
+    if captions and not usable:
+        raise SourceError(f"{path} has no entry with an id and a text of at most {MAX_CHARACTERS} characters: mend it")
+    if len(usable) < len(captions):
+        lost = [uid for uid in captions if uid not in usable]
+        logger.warning(
+            "%s: %d of %d captions have no id, no text or more than %d characters, so names stand in for them: %s",
+            path,
+            len(lost),
+            len(captions),
+            MAX_CHARACTERS,
+            ", ".join(printable(uid)[:60] for uid in lost[:10]) + (" …" if len(lost) > 10 else ""),
+        )
+    return usable
 
 
-def _from_json(content: object) -> dict[str, str]:
+def _from_json(content: object) -> dict[str, Any]:
     if isinstance(content, dict):
-        pairs = {str(key): value.get("caption") if isinstance(value, dict) else value for key, value in content.items()}
-    elif isinstance(content, list) and all(isinstance(row, dict) for row in content):
-        pairs = {}
-        for row in content:
+        return {str(key): value.get("caption") if isinstance(value, dict) else value for key, value in content.items()}
+    if isinstance(content, list) and any(isinstance(row, dict) for row in content):
+        pairs: dict[str, Any] = {}
+        for number, row in enumerate(content):
+            if not isinstance(row, dict):
+                pairs[f"row {number}"] = None
+                continue
             lower = {str(key).lower(): value for key, value in row.items()}
             uid = next((lower[name] for name in ID_COLUMNS if name in lower), None)
             pairs[str(uid)] = next((lower[name] for name in CAPTION_COLUMNS if name in lower), None)
-    else:
-        raise ValueError("neither an object nor a list of objects")
-    captions = {uid: caption for uid, caption in pairs.items() if isinstance(caption, str) and uid != "None"}
-    if len(captions) < len(pairs):
-        wrong = next(uid for uid in pairs if uid not in captions)
-        raise ValueError(f"entry {wrong} has no id or no text as caption")
-    return captions
+        return pairs
+    raise ValueError("neither an object nor a list of objects")
 
 
-def _from_csv(text: str) -> dict[str, str]:
-    csv.field_size_limit(1_000_000)
+def _from_csv(text: str) -> dict[str, Any]:
+    csv.field_size_limit(2**31 - 1)
     rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     if not rows:
         return {}
@@ -87,7 +109,11 @@ def _from_csv(text: str) -> dict[str, str]:
         uid_column, caption_column = 0, 1
     else:
         rows = rows[1:]
-    short = next((row for row in rows if len(row) <= max(uid_column, caption_column)), None)
-    if short is not None:
-        raise ValueError(f"the line '{','.join(short)[:60]}' has too few columns")
-    return {row[uid_column].strip(): row[caption_column].strip() for row in rows}
+    if all(len(row) <= max(uid_column, caption_column) for row in rows):
+        raise ValueError(f"the line '{','.join(rows[0])[:60]}' has too few columns")
+    return {
+        (row[uid_column].strip() if uid_column < len(row) else ""): (
+            row[caption_column] if caption_column < len(row) else None
+        )
+        for row in rows
+    }

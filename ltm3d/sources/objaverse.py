@@ -13,6 +13,7 @@ from ltm3d.errors import AssetError, ConfigError, SourceError
 from ltm3d.schema import ObjectRecord
 from ltm3d.sources.captions import make_caption, read_captions, words_of
 from ltm3d.sources.download import download
+from ltm3d.sources.faults import MAX_BYTES, faulty, names_of, number_of, read_file, text_of
 from ltm3d.sources.licences import normalize_licence
 from ltm3d.sources.source import check_settings, pick_uids, select_records
 
@@ -51,20 +52,19 @@ class AnnotationFilter:
 
     def passes(self, annotation: dict[str, Any]) -> bool:
         """Say whether an object's annotation passes."""
-        name = str(annotation.get("name") or "").lower()
+        name = text_of(annotation.get("name")).lower()
         tags, categories = (
-            {str(item.get("name", "")).lower() for item in annotation.get(field) or ()}
-            for field in ("tags", "categories")
+            {each.lower() for each in names_of(annotation.get(field))} for field in ("tags", "categories")
         )
-        faces = annotation.get("faceCount") or 0
+        faces = number_of(annotation.get("faceCount"))
         return (
             (not self.names or any(word.lower() in name for word in self.names))
             and (not self.tags or any(word.lower() in tags for word in self.tags))
             and (not self.categories or any(word.lower() in categories for word in self.categories))
             and faces >= self.min_faces
             and (self.max_faces is None or faces <= self.max_faces)
-            and (self.max_animations is None or (annotation.get("animationCount") or 0) <= self.max_animations)
-            and (annotation.get("likeCount") or 0) >= self.min_likes
+            and (self.max_animations is None or number_of(annotation.get("animationCount")) <= self.max_animations)
+            and number_of(annotation.get("likeCount")) >= self.min_likes
             and (self.allow_age_restricted or not annotation.get("isAgeRestricted"))
         )
 
@@ -111,7 +111,7 @@ class ObjaverseSource:
         return captions if self.download else [self._folder(), *captions]
 
     def list_objects(self) -> list[ObjectRecord]:
-        """List the selected objects; reads annotations of the candidates, no mesh."""
+        """List the selected objects; reads annotations of the candidates, no mesh. One without is listed as faulty."""
         captions = read_captions(self.captions)
         paths = self._object_paths()
         lvis = self._lvis_categories()
@@ -121,7 +121,7 @@ class ObjaverseSource:
         records = [
             self._record(uid, annotation, lvis.get(uid, ""), captions)
             for uid, annotation in self._load_annotations(uids, paths).items()
-            if self.annotations is None or self.annotations.passes(annotation)
+            if self.annotations is None or not isinstance(annotation, dict) or self.annotations.passes(annotation)
         ]
         return select_records(records, source=self.name, limit=self.limit, licences=self.licences)
 
@@ -136,7 +136,7 @@ class ObjaverseSource:
                 raise AssetError("fetch_error", f"{path} is missing in the mirror")
             self._download(relative)
         try:
-            return {record.main_file: path.read_bytes()}
+            return {record.main_file: read_file(path, left=MAX_BYTES)}
         except OSError as error:
             raise AssetError("fetch_error", str(error)) from error
 
@@ -189,8 +189,11 @@ class ObjaverseSource:
                 ) from error
         with _package_at(folder) as package:
             try:
-                return getattr(package, loader)(*arguments)
-            except (OSError, EOFError, ValueError) as error:
+                read = getattr(package, loader)(*arguments)
+                if not isinstance(read, dict):
+                    raise ValueError(f"it holds a {type(read).__name__}, not an object")
+                return read
+            except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
                 raise SourceError(f"{path} is broken ({error}): delete it and fetch it again") from error
 
     def _lvis_categories(self) -> dict[str, str]:
@@ -223,28 +226,47 @@ class ObjaverseSource:
             raise SourceError("the source objaverse selects no object: no uid is in one of lvis_categories")
         return sorted(uids)
 
-    def _load_annotations(self, uids: list[str], paths: dict[str, str]) -> dict[str, dict[str, Any]]:
-        """Read the annotations of candidates, folder by folder; objects without one count as absent."""
+    def _load_annotations(self, uids: list[str], paths: dict[str, str]) -> dict[str, Any]:
+        """Read the annotations of candidates, folder by folder; of an object without one, what is wrong, as a text."""
         folders: dict[str, list[str]] = {}
+        found: dict[str, Any] = {}
         for uid in uids:
-            folders.setdefault(paths[uid].split("/")[1], []).append(uid)
-        found: dict[str, dict[str, Any]] = {}
+            pieces = paths[uid].split("/") if isinstance(paths[uid], str) else []
+            if len(pieces) == 3 and ".." not in pieces:
+                folders.setdefault(pieces[1], []).append(uid)
+            else:
+                found[uid] = f"{PATHS_FILE} has no path glbs/<folder>/<uid>.glb for it"
         for folder, members in sorted(folders.items()):
-            found |= self._read(f"metadata/{folder}.json.gz", "load_annotations", members)
-        if len(found) < len(uids):
-            logger.warning("objaverse: %d of %d objects have no annotation", len(uids) - len(found), len(uids))
-        return found
+            file = f"metadata/{folder}.json.gz"
+            try:
+                annotations = self._read(file, "load_annotations", members)
+            except SourceError as error:
+                if self.download:
+                    raise
+                found |= dict.fromkeys(members, str(error))
+                continue
+            for uid in members:
+                annotation = annotations.get(uid)
+                found[uid] = annotation if isinstance(annotation, dict) else f"it has no annotation in {file}"
+        faults = sum(isinstance(each, str) for each in found.values())
+        if faults:
+            logger.warning("objaverse: %d of %d objects have no annotation", faults, len(uids))
+        return dict(sorted(found.items()))
 
     def _record(
-        self, uid: str, annotation: dict[str, Any], lvis_category: str, captions: dict[str, str]
+        self, uid: str, annotation: dict[str, Any] | str, lvis_category: str, captions: dict[str, str]
     ) -> ObjectRecord:
-        categories = [str(item.get("name", "")) for item in annotation.get("categories") or ()]
+        if isinstance(annotation, str):
+            return faulty(self._record(uid, {}, lvis_category, captions), "bad_row", annotation)
+        categories = names_of(annotation.get("categories"))
         category = lvis_category or (words_of(categories[0]) if categories else "")
-        title = " ".join(str(annotation.get("name") or "").split())
-        licence = normalize_licence(str(annotation.get("licence") or annotation.get("license") or ""))
-        user = annotation.get("user") or {}
-        author = user.get("displayName") or user.get("username") or "an unnamed author"
-        credit = f'"{title}" by {author}, {annotation.get("viewerUrl") or "Objaverse"}, {licence or "unknown licence"}'
+        title = text_of(annotation.get("name"))
+        licence = normalize_licence(text_of(annotation.get("licence")) or text_of(annotation.get("license")))
+        user = annotation.get("user")
+        user = user if isinstance(user, dict) else {}
+        author = text_of(user.get("displayName")) or text_of(user.get("username")) or "an unnamed author"
+        place = text_of(annotation.get("viewerUrl")) or "Objaverse"
+        credit = f'"{title}" by {author}, {place}, {licence or "unknown licence"}'
         return ObjectRecord(
             uid=uid,
             source=self.name,
@@ -253,7 +275,7 @@ class ObjaverseSource:
             category=category,
             caption=make_caption(captions.get(uid) or words_of(title), category),
             licence=licence,
-            attribution=str(annotation.get("attribution") or credit),
+            attribution=text_of(annotation.get("attribution")) or credit,
             up=self.up,
             front=self.front,
         )

@@ -2,19 +2,18 @@
 
 import hashlib
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ltm3d.errors import ConfigError, SourceError
 from ltm3d.schema import ObjectRecord
+from ltm3d.sources.faults import with_safe_uid
 from ltm3d.sources.licences import matches_licence
 
 logger = logging.getLogger(__name__)
 
 AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
-UID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Source(Protocol):
@@ -79,7 +78,7 @@ def pick_uids(uids: Sequence[str], count: int) -> list[str]:
 def select_records(
     records: Sequence[ObjectRecord], *, source: str, limit: int | None, licences: Sequence[str] | None
 ) -> list[ObjectRecord]:
-    """Apply a licence filter, then a limit; sorted by uid.
+    """Apply a licence filter, then a limit; sorted by uid. Rows that cannot be used pass every filter.
 
     Raises:
         SourceError: nothing is left.
@@ -87,11 +86,13 @@ def select_records(
     if not records:
         raise SourceError(f"the source {source} selects no object: widen its selection")
     allowed = [
-        record for record in records if licences is None or any(matches_licence(record.licence, w) for w in licences)
+        record
+        for record in records
+        if licences is None or record.fault or any(matches_licence(record.licence, w) for w in licences)
     ]
     if len(allowed) < len(records):
         logger.info("%s: %d of %d objects left out by licence", source, len(records) - len(allowed), len(records))
-    if not allowed:
+    if licences is not None and all(record.fault for record in allowed):
         seen = sorted({record.licence or "unknown" for record in records})
         raise SourceError(
             f"no object of the source {source} has a licence among {', '.join(licences or ())}: "
@@ -110,25 +111,27 @@ def combine_sources(sources: Sequence[Source]) -> list[tuple[Source, ObjectRecor
     """List the objects of all sources, thinned by weight, sorted by uid.
 
     Raises:
-        SourceError: no source, a source without objects, an unusable uid, or one uid twice.
+        SourceError: no source, a source without objects, or uids that two sources give: all of them.
     """
     if not sources:
         raise SourceError("the list of sources is empty: name at least one (procedural needs no data)")
     largest = max(source.weight for source in sources)
     combined: dict[str, tuple[Source, ObjectRecord]] = {}
+    twice: list[str] = []
     for source in sources:
-        records = source.list_objects()
+        records = [with_safe_uid(record) for record in source.list_objects()]
         if not records:
             raise SourceError(f"the source {source.name} selects no object: widen its selection")
         count = max(1, round(len(records) * source.weight / largest))
         for record in _pick_records(records, count):
-            if not UID.fullmatch(record.uid):
-                raise SourceError(f"the uid '{record.uid}' of {source.name} may hold only letters, digits, - and _")
             if record.uid in combined:
-                raise SourceError(
-                    f"the uid {record.uid} comes from {combined[record.uid][0].name} and from {source.name}: "
-                    "remove one of the two sources, or give a folder source another `prefix`"
-                )
+                twice.append(f"{record.uid} ({combined[record.uid][0].name}, {source.name})")
             combined[record.uid] = (source, record)
         logger.info("%s: %d objects", source.name, count)
+    if twice:
+        more = f" and {len(twice) - 10} more" if len(twice) > 10 else ""
+        raise SourceError(
+            f"two sources give the uids {', '.join(twice[:10])}{more}: remove one of the sources, "
+            "or give a folder source another `prefix`"
+        )
     return [combined[uid] for uid in sorted(combined)]

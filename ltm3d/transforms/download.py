@@ -16,6 +16,7 @@ from ltm3d.shards.archive import archive_bytes, read_archive
 from ltm3d.shards.ledger import check_fraction
 from ltm3d.shards.plan import MAX_SHARDS, canonical_json, key_of, shard_name
 from ltm3d.shards.read import Shard, committed_shard
+from ltm3d.sources.faults import raise_fault
 from ltm3d.sources.source import Source
 from ltm3d.transforms.assets import Asset, map_assets, object_record, positions
 from ltm3d.transforms.mapping import ShardJob, ShardResult
@@ -129,6 +130,7 @@ def download_shard(job: ShardJob, *, sources: Sequence[Source]) -> ShardResult:
         files: dict[str, bytes] = {}
         content = ""
         try:
+            raise_fault(record)
             files = source.fetch(record)
             content = content_hash(files)
         finally:

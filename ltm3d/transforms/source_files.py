@@ -7,6 +7,7 @@ size, time and sha256. A file whose size and time are as they were is not read a
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -110,6 +111,8 @@ def _hash(path: Path) -> str | None:
     try:
         if path.is_dir():
             return hashlib.sha256("\n".join(sorted(os.listdir(path))).encode("utf-8", "surrogateescape")).hexdigest()
+        if not path.is_file():  # a pipe or a device, which gives no end of bytes, or none
+            return hashlib.sha256(f"{stat.S_IFMT(path.stat().st_mode)}".encode()).hexdigest()
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:

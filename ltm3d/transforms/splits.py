@@ -3,7 +3,8 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def index_meshes(
     """Write `index.json` and the ledger anew without duplicates, and the uids of the test split to `test_ids`.
 
     Raises:
-        DataError: no asset is left, or a split has none.
+        DataError: no asset is left, or a source gives an unknown split.
     """
     duplicates = find_duplicates(
         (uid, (record["content_hash"], record["signature"]))
@@ -35,6 +36,11 @@ def index_meshes(
         ledger.reject(Reject(uid=uid, reason="duplicate", detail=f"of {kept}"))
     ledger.write(folder)
     entries = sorted(_entries(folder, ledger, val_fraction, test_fraction), key=lambda entry: entry.uid)
+    shares = {"train": 1.0, "test": test_fraction, "val": val_fraction}
+    official = {
+        uid for shard in iter_shards(folder) for uid, row in zip(shard.uids, shard.records, strict=True) if row["split"]
+    }
+    entries = fill_splits(entries, official=official, wanted=[split for split, share in shares.items() if share > 0])
     _check_splits(entries, ledger)
     write_index(folder, entries)
     test_ids.parent.mkdir(parents=True, exist_ok=True)
@@ -87,10 +93,43 @@ def split_of(uid: str, official: str, *, val_fraction: float, test_fraction: flo
     """Give the official split, or one by a hash of the uid."""
     if official:
         return official
-    share = int.from_bytes(hashlib.sha256(f"split:{uid}".encode()).digest()[:8], "big") / 2**64
+    share = _share_of(uid)
     if share < test_fraction:
         return "test"
     return "val" if share < test_fraction + val_fraction else "train"
+
+
+def fill_splits(entries: Sequence[IndexEntry], *, official: Collection[str], wanted: Sequence[str]) -> list[IndexEntry]:
+    """Give each wanted split that is empty an asset by the order of their hashes, as far as there are enough.
+
+    So small sets have all splits. The asset comes from the largest split, which keeps one at least: for training that
+    of the largest hash, for another split that of the smallest.
+
+    Args:
+        official: uids whose split their source gives: they stay.
+        wanted: splits by importance.
+    """
+    filled = list(entries)
+    for number, split in enumerate(wanted):
+        counts = Counter(entry.split for entry in filled)
+        if counts[split]:
+            continue
+        more_important = wanted[:number]
+        givers = [
+            (counts[entry.split], _share_of(entry.uid) * (1 if split == "train" else -1), place)
+            for place, entry in enumerate(filled)
+            if entry.uid not in official and counts[entry.split] > (1 if entry.split in more_important else 0)
+        ]
+        if not givers:
+            logger.warning("no asset is left for the split %s: what needs it asks for more objects", split)
+            continue
+        place = max(givers)[2]
+        filled[place] = replace(filled[place], split=split)
+    return filled
+
+
+def _share_of(uid: str) -> float:
+    return int.from_bytes(hashlib.sha256(f"split:{uid}".encode()).digest()[:8], "big") / 2**64
 
 
 def _entries(folder: Path, ledger: Ledger, val_fraction: float, test_fraction: float) -> Iterable[IndexEntry]:
@@ -129,10 +168,3 @@ def _check_splits(entries: Sequence[IndexEntry], ledger: Ledger) -> None:
     unknown = sorted(set(counts) - set(SPLITS))
     if unknown:
         raise DataError(f"a source gives the split {unknown[0]!r}; a split is one of {', '.join(SPLITS)}")
-    shares = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-    for split in SPLITS:
-        if not counts[split]:
-            raise DataError(
-                f"the split {split!r} has no asset ({shares}): name more "
-                "objects, a larger clean_meshes.val_fraction or test_fraction, or a split file with all three"
-            )

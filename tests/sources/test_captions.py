@@ -1,5 +1,6 @@
 """The form of a caption, and caption files."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_files(name: str, text: str, tmp_path: Path) -> None:
 
 def test_a_quoted_caption_may_hold_a_line_break(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text('a,"two\nlines"\n')
-    assert read_captions(tmp_path / "c.csv") == {"a": "two\nlines"}
+    assert read_captions(tmp_path / "c.csv") == {"a": "two lines"}
 
 
 @pytest.mark.parametrize(
@@ -54,8 +55,31 @@ def test_a_quoted_caption_may_hold_a_line_break(tmp_path: Path) -> None:
 )
 def test_broken_files(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(SourceError, match="is no captions file"):
+    with pytest.raises(SourceError, match=r"is no captions file|no entry with an id and a text"):
         read_captions(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.json", json.dumps({"a": "A chair", "b": None, "c": 3, "d": "x" * 200_000, "e": {"text": "?"}, "f": ""})),
+        ("c.json", json.dumps([{"uid": "a", "caption": "A chair"}, 7, {"uid": "b"}, {"caption": "no id"}])),
+        ("c.csv", f"a,A\tchair\nb\nc,{'x' * 200_000}\n,no id\nd,\n"),
+        ("c.csv", "a,A\x07 chair\x01\n\nb\n"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_told_in_one_line_and_stop_no_other(
+    tmp_path, caplog, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_captions(tmp_path / name) == {"a": "A chair"}
+    assert len(caplog.records) == 1 and "have no id, no text or more than 4000 characters" in caplog.text
+
+
+def test_a_captions_file_nested_too_deep_is_told(tmp_path) -> None:
+    (tmp_path / "c.json").write_text("[" * 100_000)
+    with pytest.raises(SourceError, match="is no captions file"):
+        read_captions(tmp_path / "c.json")
 
 
 def test_absent_files(tmp_path: Path) -> None:

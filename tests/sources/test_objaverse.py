@@ -124,10 +124,40 @@ def test_what_the_source_cannot_do(mirror: Path, tmp_path: Path) -> None:
     assert "no LVIS category zebra here; there are apple, bar stool" in message(lvis_categories=("zebra",))
     assert "selects no object" in message(annotations=AnnotationFilter(min_likes=99))
     assert "HF_HUB_OFFLINE" in message(root=tmp_path / "new", download=True)
-    (mirror / "metadata/000-001.json.gz").write_bytes(b"broken")
-    assert "is broken" in message()
-    (mirror / "metadata/000-001.json.gz").unlink()
-    assert "metadata/000-001.json.gz is missing" in message()
+
+
+@pytest.mark.parametrize("content", [b"broken", None, gzip.compress(b"[1]"), gzip.compress(b"[" * 100_000)])
+def test_objects_whose_annotations_cannot_be_read_are_rows_of_the_ledger(mirror: Path, content: bytes | None) -> None:
+    path = mirror / "metadata/000-001.json.gz"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    records = ObjaverseSource(root=mirror).list_objects()
+    assert len(records) == 12
+    assert [bool(record.fault) for record in records] == [index % 2 == 1 for index in range(12)]
+    assert all(record.fault.startswith("bad_row: ") for record in records if record.fault)
+
+
+def test_odd_annotations_and_paths_stop_no_other(mirror: Path) -> None:
+    path = mirror / "metadata/000-000.json.gz"
+    annotations = json.loads(gzip.decompress(path.read_bytes()))
+    annotations[uid_of(0)] = None
+    annotations[uid_of(2)] = "text"
+    annotations[uid_of(4)] = {"name": 5, "tags": ["wood", None, {"name": None}], "categories": "x", "user": "Ann"}
+    annotations[uid_of(6)] = {"name": "a\x07\nb" + "\ud800", "faceCount": "12", "likeCount": None, "license": 7}
+    del annotations[uid_of(8)]
+    write(path, annotations)
+    paths = json.loads(gzip.decompress((mirror / "object-paths.json.gz").read_bytes()))
+    paths[uid_of(10)] = "../../../etc/passwd"
+    paths["an odd uid/.."] = "glbs/000-000/x.glb"
+    paths[uid_of(1)] = None
+    write(mirror / "object-paths.json.gz", paths)
+    source = ObjaverseSource(root=mirror, annotations=AnnotationFilter(names=("object", "a", "")))
+    records = {record.uid: record for record in source.list_objects()}
+    faults = {int(uid, 16) for uid, record in records.items() if record.fault and uid != "an odd uid/.."}
+    assert faults == {0, 1, 2, 8, 10} and len(records) == 13
+    assert records[uid_of(6)].name.startswith("a b") and records[uid_of(4)].name == ""
+    assert source.fetch(records[uid_of(3)])
 
 
 def test_a_mesh_missing_in_the_mirror_is_a_row_for_the_ledger(mirror: Path) -> None:

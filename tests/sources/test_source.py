@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from ltm3d.errors import ConfigError, SourceError
+from ltm3d.errors import AssetError, ConfigError, SourceError
 from ltm3d.schema import ObjectRecord
+from ltm3d.sources.faults import UID, faulty, raise_fault
 from ltm3d.sources.source import check_settings, combine_sources, pick_uids, select_records
 
 
@@ -52,13 +53,24 @@ def test_a_larger_count_only_adds() -> None:
 
 
 def test_one_uid_twice_is_an_error() -> None:
-    with pytest.raises(SourceError, match="uid b comes from list and from other"):
-        combine_sources([ListSource(uids=("a", "b")), ListSource(uids=("b",), name="other")])
+    with pytest.raises(SourceError, match=r"the uids b \(list, other\), c \(list, other\)"):
+        combine_sources([ListSource(uids=("a", "b", "c")), ListSource(uids=("b", "c"), name="other")])
 
 
-def test_unusable_uids_and_empty_lists_are_errors() -> None:
-    with pytest.raises(SourceError, match="may hold only letters"):
-        combine_sources([ListSource(uids=("a/b",))])
+def test_unusable_uids_become_rows_of_their_own() -> None:
+    odd = ("a/b", "..", "", "x" * 300, "ä", "a b", "tab\t", "nul\0", "sur\udce9", "a_b")
+    combined = combine_sources([ListSource(uids=("good", *odd[:-1]))])
+    assert len({record.uid for _, record in combined}) == len(odd)
+    assert all(UID.fullmatch(record.uid) for _, record in combined)
+    assert [record.uid for _, record in combined if not record.fault] == ["good"]
+    for _, record in combined:
+        record.fault.encode()
+        if record.fault:
+            with pytest.raises(AssetError, match=r"bad_row: the uid .* rename it"):
+                raise_fault(record)
+
+
+def test_empty_lists_are_errors() -> None:
     with pytest.raises(SourceError, match="list of sources is empty"):
         combine_sources([])
     with pytest.raises(SourceError, match="list selects no object"):
@@ -90,3 +102,11 @@ def test_licence_filter_comes_before_the_limit() -> None:
 def test_settings_out_of_range_are_named(settings: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_settings(**{"limit": None, "weight": 1.0, **settings})
+
+
+def test_rows_that_cannot_be_used_pass_the_licence_filter() -> None:
+    good = ObjectRecord(uid="a", source="list", main_file="m", licence="CC0-1.0")
+    bad = faulty(ObjectRecord(uid="b", source="list", main_file="m"), "bad_row", "no annotation")
+    assert select_records([good, bad], source="list", limit=None, licences=("cc0",)) == [good, bad]
+    with pytest.raises(SourceError, match="among mit"):
+        select_records([good, bad], source="list", limit=None, licences=("mit",))

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import pytest
 from mesh_files import record
@@ -7,7 +8,9 @@ from mesh_files import record
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.shards.archive import read_archive
 from ltm3d.shards.plan import shard_name
+from ltm3d.sources.folder import FolderSource
 from ltm3d.transforms.download import DownloadConfig, content_hash, download_shard, plan_download
+from ltm3d.transforms.source_files import look_again, read_fetched
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,3 +85,22 @@ def test_content_hash_sees_bytes_and_not_names():
 def test_settings_out_of_range(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         DownloadConfig(**settings)
+
+
+def test_rows_that_cannot_be_used_are_rejects_and_are_not_asked_for_again(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "good.obj").write_text("v 0 0 0\n")
+    os.mkfifo(root / "pipe.obj")
+    with open(os.fsencode(root) + b"/caf\xe9.obj", "wb") as file:
+        file.write(b"x")
+    (root / "out").symlink_to("/proc")
+    (root / "zero.ply").symlink_to("/dev/zero")
+    source = FolderSource(root=root)
+    (job,), sources = plan(tmp_path / "plan", source, num_shards=1)
+    result = download_shard(job, sources=sources)
+    assert list(result.uids) == ["good"] and len(job.uids) == 5
+    reasons = sorted((reject.reason, reject.detail.split(" is ")[-1][:10]) for reject in result.rejects)
+    assert [reason for reason, _ in reasons] == ["bad_row", "bad_row", "bad_row", "unsafe_reference"]
+    known = read_fetched(job.inputs[0].with_suffix(".files.json"))
+    assert set(known) == set(job.uids) and all(look_again(fetched) for fetched in known.values())

@@ -91,10 +91,19 @@ def test_official_splits_are_kept(tmp_path):
     assert [entry.split for entry in entries] == ["test", "val", "train"]
 
 
-def test_a_split_without_asset_or_an_empty_set_is_one_clear_error(tmp_path):
-    write(tmp_path / "two", ["a", "b"], splits={"a": "test", "b": "train"})
-    with pytest.raises(DataError, match=r"'val' has no asset \(1 train, 0 val, 1 test\): name more objects"):
-        index(tmp_path / "two")
+@pytest.mark.parametrize(("count", "expected"), [(1, "train"), (2, "test train"), (3, "test train val"), (7, None)])
+def test_small_sets_have_every_split_that_they_can(tmp_path, caplog, count, expected):
+    uids = [f"u{i}" for i in range(count)]
+    write(tmp_path / "few", uids)
+    entries, _ = index(tmp_path / "few")
+    splits = {entry.uid: entry.split for entry in entries}
+    assert sorted(set(splits.values())) == (expected.split() if expected else ["test", "train", "val"])
+    assert ("no asset is left for the split val" in caplog.text) == (count < 3)
+    again, _ = index(tmp_path / "few")
+    assert again == entries
+
+
+def test_an_unknown_split_or_an_empty_set_is_one_clear_error(tmp_path):
     write(tmp_path / "odd", ["a", "b"], splits={"a": "test", "b": "validation"})
     with pytest.raises(DataError, match="'validation'; a split is one of train, val, test"):
         index(tmp_path / "odd")
