@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ltm3d.errors import ModelError
 from ltm3d.generator.examples import LatentExamples
+from ltm3d.generator.standardization import MAX_ASSETS, ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import uids_of_split
@@ -57,12 +58,19 @@ class LatentData:
         """Read the sizes that the models are built for."""
         tokens, conditions = ShardSet(self.tokens, self.train_uids[:1]), ShardSet(self.conditions, self.train_uids[:1])
         num_tokens, token_dim = tokens.get("mean", 0).shape
+        num_image_tokens, image_width = conditions.get("image_tokens", 0).shape[1:]
         return TokenShape(
             num_tokens=num_tokens,
             token_dim=token_dim,
-            image_width=conditions.get("image_tokens", 0).shape[-1],
+            image_width=image_width,
             text_width=conditions.get("text_tokens", 0).shape[-1],
+            num_image_tokens=num_image_tokens,
         )
+
+    def condition_statistics(self) -> ConditionStatistics:
+        """Measure the condition tokens of the training split, of `MAX_ASSETS` assets at most."""
+        step = max(1, -(-len(self.train_uids) // MAX_ASSETS))
+        return ConditionStatistics.of(ShardSet(self.conditions, self.train_uids[::step]))
 
     def key(self) -> str:
         """Hash all that the training reads."""

@@ -15,8 +15,8 @@ PARAMS_FILE = Path("params.yaml")
 SECTIONS = (
     *("recipe", "overrides", "seed", "targets", "representations", "sources", "resources"),
     *("download", "clean_meshes", "render_views", "caption_views", "build_targets"),
-    *("condition_encoder", "encode_conditions", "tokenizer", "evaluate_tokenizer", "encode_tokens"),
-    *("reconstructor", "generator", "sampling", "attribute_reader", "evaluation", "promotion"),
+    *("encode_conditions", "tokenizer", "evaluate_tokenizer", "encode_tokens"),
+    *("reconstructor", "generator", "sampling", "attribute_reader", "evaluation", "promotion", "register"),
 )
 T = TypeVar("T")
 

@@ -39,7 +39,7 @@ METRICS = Path("data/metrics")
 REPRESENTATION = "sdf"
 # What an experiment is: its representation's part of these settings, and these that all representations share.
 OWN = ("build_targets", "tokenizer", "reconstructor", "generator", "sampling")
-SHARED = ("seed", "sources", "clean_meshes", "render_views", "caption_views", "condition_encoder", "encode_conditions")
+SHARED = ("seed", "sources", "clean_meshes", "render_views", "caption_views", "encode_conditions")
 MEASURE = ("num_points", "thresholds", "resolution")  # of the evaluation, what these figures hang on
 
 Item = tuple[str, int]

@@ -42,8 +42,6 @@ SETTINGS = {
     "build_targets.point_cloud": "ltm3d.transforms.targets.point_cloud:PointCloudTargetsConfig",
     "build_targets.mesh": "ltm3d.transforms.targets.mesh:MeshTargetsConfig",
     "build_targets.gaussians": "ltm3d.transforms.targets.gaussians:GaussiansTargetsConfig",
-    "condition_encoder.model": "ltm3d.conditioning.tiny_clip:TinyClipConfig",
-    "condition_encoder.training": "ltm3d.training.config:TrainingConfig",
     "encode_conditions": "ltm3d.transforms.encode_conditions:EncodeConditionsConfig",
     "tokenizer.sdf.model": "ltm3d.tokenizers.sdf:SdfTokenizerConfig",
     "tokenizer.sdf.examples": "ltm3d.tokenizers.examples:SdfExampleConfig",
@@ -90,6 +88,7 @@ SETTINGS = {
     "sampling.gaussians": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
     "promotion.gaussians": "ltm3d.evaluation.gate:GateConfig",
     "evaluation": "ltm3d.evaluation.generation:EvaluationConfig",
+    "register.carry_encoders": "builtins:bool",
 }
 PLAIN_KEYS = ("recipe", "overrides", "seed", "targets", "representations", "sources", "resources")
 

@@ -8,6 +8,7 @@ from ltm3d.serving.data_card import describe, write_data_card
 from ltm3d.shards.index import read_index
 from ltm3d.shards.ledger import read_ledger
 from ltm3d.shards.read import ShardSet, iter_shards
+from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from pipelines import _stage
 from pipelines._planning import available
 
@@ -29,6 +30,7 @@ def main() -> None:
                 name: (r for shard in iter_shards(stage.data / "targets" / name) for r in shard.records)
                 for name in targets
             },
+            stage.params.get("encode_conditions", EncodeConditionsConfig).described,
         )
         shown = defaultdict(list)
         for entry in available(stage.data, "views"):

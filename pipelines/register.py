@@ -16,7 +16,7 @@ from ltm3d.errors import DataError, ModelError
 from ltm3d.evaluation.gate import GateConfig
 from ltm3d.evaluation.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
 from ltm3d.evaluation.promotion import GATE_FILE, PER_ASSET_FILE
-from ltm3d.generator.bundle import ENCODER_FOLDER, PARTS, BundleConfig, write_bundle
+from ltm3d.generator.bundle import PARTS, BundleConfig, write_bundle
 from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.shards.index import read_index
 from ltm3d.shards.read import iter_shards, list_shards
@@ -88,17 +88,19 @@ def make_bundle(stage: _stage.Stage, representation: str) -> Path:
         folder,
         config=BundleConfig(
             representation=representation,
-            image_model=encoders.image_model or ENCODER_FOLDER,
-            text_model=encoders.text_model or ENCODER_FOLDER,
+            image_model=encoders.image_model,
+            text_model=encoders.text_model,
             image_resolution=images.shape[1],
             image_extent=round(measure_extent(images), 4),
             decode_resolution=sampling.resolution,
             sampling=sampling.sampling,
             num_cloud_points=sampling.num_cloud_points,
             precision=sampling.precision,
+            encoder_image_size=encoders.image_size,
+            encoder_weights=encoders.packaged_weights,
         ),
         models={part: models / part / representation for part in PARTS},
-        encoder=models / "condition_encoder" if encoders.uses_own_encoder else None,
+        carries_packages=stage.params.value("register.carry_encoders", bool),
     )
     return folder
 
@@ -131,6 +133,7 @@ def write_card(
             document=document,
             provenance=tags,
             parameters={part: count_parameters(bundle / part) for part in PARTS},
+            encoders=stage.params.get("encode_conditions", EncodeConditionsConfig).described,
         )
     )
     (card / CARD_FILE).write_text(text, encoding="utf-8")

@@ -35,7 +35,7 @@ def main(representation: str) -> None:
             stage,
             config=training,
             run_key=key_of(config, latents.key(), weights_hash(guide) if guide else None),
-            build_model=partial(build_trainable, config, shape, guide),
+            build_model=partial(build_trainable, config, shape, latents.condition_statistics(), guide),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
             flops_per_sample=None if stage.resources.peak_tflops is None else training_flops(config, latents),

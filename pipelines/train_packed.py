@@ -149,7 +149,7 @@ def make_plan(
 def builder(folder: Path, packed: Packed, latents: LatentData) -> partial:
     """Return what builds the model to be trained."""
     guide = folder / "reconstructor" if uses_guide(packed.model) else None
-    return partial(build_trainable, packed.model, latents.token_shape(), guide)
+    return partial(build_trainable, packed.model, latents.token_shape(), latents.condition_statistics(), guide)
 
 
 def fit(

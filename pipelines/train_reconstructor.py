@@ -5,6 +5,7 @@ from functools import partial
 from safetensors.torch import load_file
 
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
+from ltm3d.generator.standardization import ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.plan import key_of
@@ -27,19 +28,21 @@ def main(representation: str) -> None:
             stage,
             config=training,
             run_key=key_of(config, latents.key()),
-            build_model=partial(build_model, config, shape),
+            build_model=partial(build_model, config, shape, latents.condition_statistics()),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
         )
-        model = build_model(config, shape)
+        model = Reconstructor(config, shape)
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "reconstructor" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
 
 
-def build_model(config: ReconstructorConfig, shape: TokenShape) -> Reconstructor:
-    """Build the model; its first weights are set by the training seed."""
-    return Reconstructor(config, shape)
+def build_model(config: ReconstructorConfig, shape: TokenShape, statistics: ConditionStatistics) -> Reconstructor:
+    """Build the model for the training set's condition tokens; its first weights are set by the training seed."""
+    model = Reconstructor(config, shape)
+    model.set_condition_statistics(statistics)
+    return model
 
 
 if __name__ == "__main__":

@@ -110,7 +110,11 @@ class PlainMar(nn.Module):
         num_masked = config.mask_ratio.draw_count(num_tokens, random.shared)
         masked = mask_last(random.permutation(num_tokens), num_masked)
         prompts = draw_prompts(
-            batch, random, condition_dropout=config.condition_dropout, single_modality=config.single_modality
+            batch,
+            random,
+            condition_dropout=config.condition_dropout,
+            single_modality=config.single_modality,
+            image_alone=config.image_alone,
         )
         conditions = self.token_conditions(prompts, tokens, masked).flatten(0, 1).repeat(config.noise_draws, 1)
         x_0 = tokens.flatten(0, 1).repeat(config.noise_draws, 1)

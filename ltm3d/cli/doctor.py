@@ -22,7 +22,8 @@ import typer
 
 from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements
 from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
-from ltm3d.errors import ConfigError
+from ltm3d.conditioning.packages import PACKAGES
+from ltm3d.errors import ConfigError, ModelError
 from ltm3d.ray_nodes import is_exposed
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}
@@ -71,6 +72,7 @@ def doctor(
         check_python,
         check_system_libraries,
         check_libraries,
+        check_encoders,
         check_processor,
         check_gpu,
         check_ray,
@@ -119,6 +121,19 @@ def check_library(distribution: str, module: str) -> Finding:
         return Finding(distribution, "not installed", INSTALL)
     failure = python_fails(f"import {module}")
     return Finding(distribution, f"{version} {failure}".rstrip(), failure and f"it does not import: {INSTALL}")
+
+
+def check_encoders() -> Iterator[Finding]:
+    """Whether the weights of the prompt encoders are installed, and are the right ones."""
+    for package in PACKAGES.values():
+        name = f"weights {package.encoder}"
+        try:
+            content = package.read()
+        except ModelError as error:
+            detail, _, remedy = str(error).rpartition(": ")
+            yield Finding(name, detail, remedy)
+        else:
+            yield Finding(name, f"{package.record.package} {package.record.version}, {len(content) / 1e6:.0f} MB")
 
 
 def check_processor() -> Iterator[Finding]:

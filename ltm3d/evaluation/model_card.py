@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class CardFacts:
         document: the generator's figures, as evaluation writes them.
         provenance: tags of the version: `git_commit`, `data_hash`, `protocol` …
         parameters: count of each part.
+        encoders: of images and texts: whose weights, which, and their licence.
     """
 
     name: str
@@ -40,6 +41,7 @@ class CardFacts:
     document: Mapping[str, Any]
     provenance: Mapping[str, str]
     parameters: Mapping[str, int]
+    encoders: Mapping[str, str] = field(default_factory=dict)
 
 
 def model_card(facts: CardFacts) -> str:
@@ -52,6 +54,7 @@ def model_card(facts: CardFacts) -> str:
         "Research, and drafts of single objects of the categories below, looked over by a person before use. Not for "
         "scenes, people, measurements, or anything whose safety hangs on a shape.",
         *_training(facts.training),
+        *_encoders(facts.encoders),
         *_figures(facts.document),
         "## Limits",
         *_limits(facts),
@@ -79,6 +82,16 @@ def _training(entries: Sequence[IndexEntry]) -> list[str]:
         more = [(f"{len(rows) - _SHOWN:,} more", "")] if len(rows) > _SHOWN else []
         lines.append(_table((what, "assets"), rows[:_SHOWN] + more))
     return lines
+
+
+def _encoders(encoders: Mapping[str, str]) -> list[str]:
+    if not encoders:
+        return []
+    return [
+        "## Prompt encoders",
+        "Pretrained by others and frozen; their licences hold beside those of the training assets.",
+        _table(("of", "weights"), list(encoders.items())),
+    ]
 
 
 def asks_for(licence: str) -> str:

@@ -1,12 +1,12 @@
 """A folder with all that generation needs, and the object that generates from it: prompt in, mesh out.
 
-bundle.json  condition_encoder/  tokenizer/  reconstructor/  generator/
+bundle.json  tokenizer/  reconstructor/  generator/  (condition_encoder/: files of the encoders, where it carries them)
 """
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from ltm3d.conditioning.efficientnet import DEFAULT_SIZE
 from ltm3d.conditioning.encoder import ConditionEncoder
+from ltm3d.conditioning.packages import PACKAGES, WeightsRecord
 from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.sampling import SamplingConfig
@@ -34,7 +36,11 @@ class BundleConfig:
     """What a bundle holds beside weights.
 
     Attributes:
-        image_model, text_model: a folder inside the bundle (`condition_encoder`) or a name that transformers knows.
+        image_model, text_model: as in `ConditionEncoder.load`; or `condition_encoder`, a folder inside the bundle that
+            transformers reads.
+        encoder_image_size: pixels along a side that `efficientnet_lite0` sees.
+        encoder_weights: by encoder, the weights that come as a package.
+        encoder_requirements: what pip must install for them; `write_bundle` fills it in.
         image_resolution: pixels of a prepared picture.
         image_extent: share of the frame that the object's longest side takes in the training views.
         decode_resolution: cells an axis of the extraction grid.
@@ -51,6 +57,9 @@ class BundleConfig:
     sampling: SamplingConfig
     num_cloud_points: int = DecodeConfig.num_points
     precision: Precision = "fp32"
+    encoder_image_size: int = DEFAULT_SIZE
+    encoder_weights: Mapping[str, WeightsRecord] = field(default_factory=dict)
+    encoder_requirements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _ = self.decode  # what it refuses, a bundle is refused for before it samples
@@ -63,21 +72,38 @@ class BundleConfig:
         )
 
 
-def write_bundle(folder: Path, *, config: BundleConfig, models: dict[str, Path], encoder: Path | None) -> None:
+def write_bundle(
+    folder: Path,
+    *,
+    config: BundleConfig,
+    models: dict[str, Path],
+    encoder: Path | None = None,
+    carries_packages: bool = False,
+) -> None:
     """Copy the model folders into a new bundle.
 
     Args:
         models: folders of `tokenizer`, `reconstructor` and `generator`.
-        encoder: the condition encoder's folder where it is our own; None where it is named.
+        encoder: a folder that transformers reads, where the settings name one inside the bundle.
+        carries_packages: copy the files of the packages, too, for clients that cannot install them.
     """
     folder.mkdir(parents=True)
     for part in PARTS:
         shutil.copytree(models[part], folder / part)
     if encoder is not None:
         shutil.copytree(encoder, folder / ENCODER_FOLDER)
+    if carries_packages:
+        (folder / ENCODER_FOLDER).mkdir()
+        for name in config.encoder_weights:
+            (folder / ENCODER_FOLDER / PACKAGES[name].file_name).write_bytes(PACKAGES[name].read())
     parts = PARTS if encoder is None else (*PARTS, ENCODER_FOLDER)
     hashes = {part: weights_hash(folder / part) for part in parts}
-    document = {**asdict(config), "hashes": hashes}
+    needs = [
+        line
+        for package in (PACKAGES[name] for name in config.encoder_weights)
+        for line in (package.code_requirements if carries_packages else package.requirements)
+    ]
+    document = {**asdict(replace(config, encoder_requirements=tuple(needs))), "hashes": hashes}
     (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 
@@ -106,6 +132,13 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     return document
 
 
+def carried(folder: Path, config: BundleConfig) -> Path | None:
+    """Return the folder of the packages' files where a bundle carries them, all or none."""
+    copies = folder / ENCODER_FOLDER
+    names = [PACKAGES[name].file_name for name in config.encoder_weights if name in PACKAGES]
+    return copies if names and copies.is_dir() else None
+
+
 class ShapeGenerator:
     """Generate shapes from pictures, texts or both."""
 
@@ -123,10 +156,18 @@ class ShapeGenerator:
         image_model, text_model = (
             str(folder / name) if name == ENCODER_FOLDER else name for name in (config.image_model, config.text_model)
         )
+        encoder = ConditionEncoder.load(
+            image_model,
+            text_model,
+            device,
+            image_size=config.encoder_image_size,
+            copies=carried(folder, config),
+            expected=config.encoder_weights,
+        )
         models = ShapeModels.load(**{part: folder / part for part in PARTS})
         for model in (models.tokenizer, models.reconstructor, models.generator):
             model.to(device)
-        return cls(config, ConditionEncoder.load(image_model, text_model, device), models)
+        return cls(config, encoder, models)
 
     def condition(self, *, image: UInt8[np.ndarray, "H W 4"] | None, text: str | None) -> Condition:
         """Encode one prompt.

@@ -34,14 +34,15 @@ class DitConfig:
     num_heads: int
     num_prefix: int
     condition_dropout: float = 0.1
-    single_modality: float = 0.3
+    single_modality: float = 0.25
+    image_alone: float = 0.5
     flow: FlowMatching = field(default_factory=FlowMatching)
 
     def __post_init__(self) -> None:
         check_sizes(self, "depth")
         if self.num_prefix < 1:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be at least 1")
-        check_dropout(self.condition_dropout, self.single_modality)
+        check_dropout(self.condition_dropout, self.single_modality, self.image_alone)
 
 
 class Dit(TokenModel):
@@ -58,6 +59,7 @@ class Dit(TokenModel):
             text_width=shape.text_width,
             num_prefix=config.num_prefix,
             num_heads=config.num_heads,
+            num_image_tokens=shape.num_image_tokens,
         )
         self.embed = nn.Linear(shape.token_dim, config.width)
         self.position = learned_tokens(config.num_prefix + shape.num_tokens, config.width)
@@ -91,7 +93,11 @@ class Dit(TokenModel):
         tokens = batch["mean"] + batch["std"] * random.normal(num_tokens, token_dim)
         config = self.config
         prompts = draw_prompts(
-            batch, random, condition_dropout=config.condition_dropout, single_modality=config.single_modality
+            batch,
+            random,
+            condition_dropout=config.condition_dropout,
+            single_modality=config.single_modality,
+            image_alone=config.image_alone,
         )
         prefix = self.encode_prefix(prompts)
         noise, normal = random.normal(num_tokens, token_dim), random.normal(1)[:, 0]

@@ -5,6 +5,7 @@ from pathlib import Path
 from ltm3d.generator.dit import Dit, DitConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.generator.standardization import ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import load_config
 
@@ -24,13 +25,17 @@ def uses_guide(config: AnyGeneratorConfig) -> bool:
     return config.known_corruption > 0 and config.corruption == "reconstruction"
 
 
-def build_trainable(config: AnyGeneratorConfig, shape: TokenShape, guide: Path | None) -> AnyGenerator:
+def build_trainable(
+    config: AnyGeneratorConfig, shape: TokenShape, statistics: ConditionStatistics, guide: Path | None
+) -> AnyGenerator:
     """Build the model to be trained.
 
     Args:
+        statistics: of the training set's condition tokens.
         guide: folder of the frozen reconstruction module, where it takes part.
     """
     model = build_generator(config, shape)
+    model.set_condition_statistics(statistics)
     if guide is not None and isinstance(model, Generator):
         model.reconstruct_with(Reconstructor.load(guide))
     return model

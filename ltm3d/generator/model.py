@@ -28,7 +28,8 @@ class GeneratorConfig:
 
     Attributes:
         condition_dropout: probability that a modality of a sample is dropped in training, each on its own.
-        single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
+        single_modality: probability that a sample is trained on its text alone.
+        image_alone: probability that it is trained on its image alone.
         noise_draws: noise draws a masked token in one training step.
         num_prefix: P; 0 = no prefix learning, the condition tokens go straight into the masked auto-encoder.
         order: in which tokens become known, in training as in sampling: `random`, or `raster`, by position.
@@ -50,7 +51,8 @@ class GeneratorConfig:
     noise_draws: int = 4
     mask_ratio: MaskRatio = field(default_factory=MaskRatio)
     condition_dropout: float = 0.1
-    single_modality: float = 0.3
+    single_modality: float = 0.25
+    image_alone: float = 0.5
     order: Order = "random"
     known_corruption: float = 0.0
     corruption: Literal["noise", "reconstruction"] = "noise"
@@ -65,7 +67,7 @@ class GeneratorConfig:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be 0 (no prefix learning) or more")
         if not 0 <= self.known_corruption <= 1:
             raise ConfigError(f"known_corruption is {self.known_corruption}; it must lie in [0, 1]")
-        check_dropout(self.condition_dropout, self.single_modality)
+        check_dropout(self.condition_dropout, self.single_modality, self.image_alone)
 
 
 class Generator(TokenModel):
@@ -83,6 +85,7 @@ class Generator(TokenModel):
             text_width=shape.text_width,
             num_prefix=config.num_prefix,
             num_heads=config.num_heads,
+            num_image_tokens=shape.num_image_tokens,
         )
         self.masked_autoencoder = MaskedAutoencoder(
             num_tokens=shape.num_tokens,
@@ -135,7 +138,11 @@ class Generator(TokenModel):
         num_masked = config.mask_ratio.draw_count(num_tokens, random.shared)
         masked = mask_last(draw_orders(random, num_tokens, config.order), num_masked)
         prompts = draw_prompts(
-            batch, random, condition_dropout=config.condition_dropout, single_modality=config.single_modality
+            batch,
+            random,
+            condition_dropout=config.condition_dropout,
+            single_modality=config.single_modality,
+            image_alone=config.image_alone,
         )
         prefix = self.encode_prefix(prompts)
         modulations = self.token_modulations(prefix, self._corrupt(tokens, prompts, random), masked)

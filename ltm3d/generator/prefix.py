@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
+from ltm3d.generator.standardization import StandardizedProjection
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import CrossBlock, learned_tokens
 
@@ -80,16 +81,22 @@ def stack(prefixes: Sequence[Prefix]) -> Prefix:
 
 
 def draw_prompts(
-    batch: dict[str, Tensor], random: StepRandom, *, condition_dropout: float, single_modality: float
+    batch: dict[str, Tensor],
+    random: StepRandom,
+    *,
+    condition_dropout: float,
+    single_modality: float,
+    image_alone: float,
 ) -> Condition:
     """Draw for each sample whether it sees its image, its text, both or neither.
 
     Args:
         condition_dropout: probability that a modality is dropped, each on its own.
-        single_modality: probability that a sample has its image alone, and the same again its text alone.
+        single_modality: probability that a sample has its text alone.
+        image_alone: probability that it has its image alone.
     """
     draws = random.uniform(3)
-    image_only = draws[:, 0] < single_modality
+    image_only = draws[:, 0] < image_alone
     text_only = draws[:, 0] > 1 - single_modality
     return Condition(
         batch["image_tokens"],
@@ -100,21 +107,34 @@ def draw_prompts(
     )
 
 
-def check_dropout(condition_dropout: float, single_modality: float) -> None:
+def check_dropout(condition_dropout: float, single_modality: float, image_alone: float) -> None:
     """Refuse probabilities that are none."""
     if not 0 <= condition_dropout <= 1:
         raise ConfigError(f"condition_dropout is {condition_dropout}; it must lie in [0, 1]")
-    if not 0 <= 2 * single_modality <= 1:
-        raise ConfigError(f"single_modality is {single_modality}; it must lie in [0, 0.5]")
+    if min(single_modality, image_alone) < 0 or single_modality + image_alone > 1:
+        raise ConfigError(
+            f"text alone (single_modality) {single_modality}, image alone (image_alone) {image_alone}: these are "
+            "probabilities and must not add up to more than 1"
+        )
 
 
 class ConditionTokens(nn.Module):
-    """Bring image and text tokens to one width, with a type embedding each and a learned token for "absent"."""
+    """Bring image and text tokens to one width, with a type embedding each and a learned token for "absent".
 
-    def __init__(self, width: int, *, image_width: int, text_width: int) -> None:
+    Args:
+        num_image_tokens: as in `TokenShape`.
+    """
+
+    def __init__(self, width: int, *, image_width: int, text_width: int, num_image_tokens: int = 0) -> None:
         super().__init__()
-        self.image_projection = nn.Sequential(nn.LayerNorm(image_width), nn.Linear(image_width, width))
-        self.text_projection = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
+        if num_image_tokens:
+            self.image_projection: nn.Module = StandardizedProjection(
+                image_width, width, num_positions=num_image_tokens
+            )
+            self.text_projection: nn.Module = StandardizedProjection(text_width, width, num_positions=0)
+        else:
+            self.image_projection = nn.Sequential(nn.LayerNorm(image_width), nn.Linear(image_width, width))
+            self.text_projection = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
         self.image_type = nn.Parameter(torch.randn(width) * 0.02)
         self.text_type = nn.Parameter(torch.randn(width) * 0.02)
         self.absent = nn.Parameter(torch.randn(NUM_ABSENT, width) * 0.02)
@@ -135,9 +155,20 @@ class ConditionTokens(nn.Module):
 class PromptEncoder(nn.Module):
     """From prompts to prefix tokens, by prefix learning; as they are with `num_prefix` 0, the ablation."""
 
-    def __init__(self, width: int, *, image_width: int, text_width: int, num_prefix: int, num_heads: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        image_width: int,
+        text_width: int,
+        num_prefix: int,
+        num_heads: int,
+        num_image_tokens: int = 0,
+    ) -> None:
         super().__init__()
-        self.condition_tokens = ConditionTokens(width, image_width=image_width, text_width=text_width)
+        self.condition_tokens = ConditionTokens(
+            width, image_width=image_width, text_width=text_width, num_image_tokens=num_image_tokens
+        )
         self.learner = PrefixLearner(width, num_prefix=num_prefix, num_heads=num_heads) if num_prefix else None
 
     def forward(self, condition: Condition) -> Prefix:

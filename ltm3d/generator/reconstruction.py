@@ -20,9 +20,9 @@ class ReconstructorConfig:
 
     Attributes:
         depth: self-attention layers after the cross-attention (the figure's ×D).
-        single_modality: probability that a sample is trained on its image alone, and the same again on its text alone.
-        image_alone: the first of the two, where it is to be another; None = `single_modality`. Of an image, which each
-            object has several of, there is more to learn than of a caption.
+        single_modality: probability that a sample is trained on its text alone.
+        image_alone: probability that it is trained on its image alone; None = `single_modality`. An object has several
+            images, so there is more to learn of them than of its caption.
         prompt_dropout: probability that both are dropped, so that x̂ of a null prompt is the mean shape.
         token_dropout: probability, each for itself, that a token of the prompt is hidden in training: a long training
             learns few objects by heart otherwise.
@@ -31,10 +31,10 @@ class ReconstructorConfig:
     width: int
     depth: int
     num_heads: int
-    single_modality: float = 0.35
+    single_modality: float = 0.25
     prompt_dropout: float = 0.02
     token_dropout: float = 0.0
-    image_alone: float | None = None
+    image_alone: float | None = 0.5
 
     def __post_init__(self) -> None:
         check_sizes(self, "depth")
@@ -62,7 +62,10 @@ class Reconstructor(TokenModel):
     def __init__(self, config: ReconstructorConfig, shape: TokenShape) -> None:
         super().__init__(config, shape)
         self.condition_tokens = ConditionTokens(
-            config.width, image_width=shape.image_width, text_width=shape.text_width
+            config.width,
+            image_width=shape.image_width,
+            text_width=shape.text_width,
+            num_image_tokens=shape.num_image_tokens,
         )
         self.queries = learned_tokens(shape.num_tokens, config.width)
         self.to_condition = CrossBlock(config.width, num_heads=config.num_heads, context_width=config.width)

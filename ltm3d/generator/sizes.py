@@ -79,7 +79,8 @@ def _calls_per_token(config: GeneratorConfig) -> int:
 
 
 def _prefix_flops(model: Generator, num_condition_tokens: int) -> int:
-    shape, num_text = model.shape, num_condition_tokens // 2
+    shape = model.shape
+    num_text = num_condition_tokens - shape.num_image_tokens if shape.num_image_tokens else num_condition_tokens // 2
     with torch.device("meta"):
         condition = Condition(
             torch.empty(1, num_condition_tokens - num_text, shape.image_width),

@@ -6,18 +6,25 @@ from typing import Any, ClassVar, Self
 
 from torch import nn
 
+from ltm3d.generator.standardization import ConditionStatistics, StandardizedProjection
 from ltm3d.nn.weights import load_config, load_weights, save_model
 from ltm3d.settings import convert
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenShape:
-    """What a model must know of its tokenizer and its condition encoders."""
+    """What a model must know of its tokenizer and its condition encoders.
+
+    Attributes:
+        num_image_tokens: of a picture; 0 in versions whose model normalises each condition token on its own instead of
+            standardising its channels by the training set.
+    """
 
     num_tokens: int
     token_dim: int
     image_width: int
     text_width: int
+    num_image_tokens: int = 0
 
 
 class TokenModel(nn.Module):
@@ -29,6 +36,13 @@ class TokenModel(nn.Module):
         super().__init__()
         self.config = config
         self.shape = shape
+
+    def set_condition_statistics(self, statistics: ConditionStatistics) -> None:
+        """Take over the training set's statistics of the prompts' tokens, before the training."""
+        of_encoder = {"image_projection": statistics.image, "text_projection": statistics.text}
+        for name, module in self.named_modules():
+            if isinstance(module, StandardizedProjection):
+                module.set_statistics(of_encoder[name.rpartition(".")[2]])
 
     def save(self, folder: Path, *, tokenizer_hash: str) -> None:
         """Write a model folder; `tokenizer_hash` says whose tokens it was trained on."""

@@ -25,13 +25,17 @@ _SHOWN = 12  # rows of a list on the page; card.json has them all
 
 
 def describe(
-    entries: Sequence[IndexEntry], ledgers: Sequence[Ledger], facts: Mapping[str, Iterable[Mapping[str, Any]]]
+    entries: Sequence[IndexEntry],
+    ledgers: Sequence[Ledger],
+    facts: Mapping[str, Iterable[Mapping[str, Any]]],
+    encoders: Mapping[str, str],
 ) -> dict[str, Any]:
     """Count what is in a data set.
 
     Args:
         ledgers: of the stages, in their order.
         facts: for each target the records of its assets; their numbers are summarised.
+        encoders: of images and texts: whose weights, which, and their licence.
     """
     faces = np.array([entry.num_faces for entry in entries])
     return {
@@ -53,6 +57,7 @@ def describe(
         "stages": {ledger.stage: ledger.counts() for ledger in ledgers},
         "rejects": [row for ledger in ledgers for row in _reject_rows(ledger)],
         "targets": {name: _summaries(records) for name, records in facts.items()},
+        "encoders": dict(encoders),
     }
 
 
@@ -95,6 +100,9 @@ def write_data_card(
             + _bars("Faces", card["faces"]["histogram"]),
             stages=_stage_rows(card["stages"]),
             rejects="".join(_reject_row(row) for row in card["rejects"]) or "<tr><td>none</td></tr>",
+            encoders="".join(
+                f"<tr><td>{escape(kind)}</td><td>{escape(line)}</td></tr>" for kind, line in card["encoders"].items()
+            ),
             targets="".join(_target_rows(name, summary) for name, summary in card["targets"].items()),
             pictures="".join(_gallery(category, pictures) for category, pictures in sorted(thumbnails.items())),
         ),

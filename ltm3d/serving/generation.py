@@ -114,12 +114,12 @@ def open_picture(data: bytes, limits: RequestLimits) -> "Image.Image":
 
 
 def _note_on(generator: ShapeGenerator, text: str) -> str | None:
-    tokenizer = generator.encoder.tokenizer
-    words = tokenizer(text, add_special_tokens=False, truncation=True, max_length=generator.encoder.text_length)
-    ids = words["input_ids"]
-    if tokenizer.unk_token_id is None or any(token != tokenizer.unk_token_id for token in ids):
-        return None
-    return "the model knows none of the text's words, so the text says nothing to it: write it in English"
+    encoder = generator.encoder
+    if not encoder.texts.knows(text):
+        return "the model knows none of the text's words, so the text says nothing to it: write it in English"
+    if encoder.is_cut(text):
+        return f"the text is longer than the {encoder.text_length} tokens that the model reads: its end is left out"
+    return None
 
 
 def generate_shape(

@@ -1,5 +1,6 @@
 """A bundle as an MLflow model: code, safetensors and settings; nothing is pickled."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from ltm3d.tracking.client import absolute_uri
 
 PACKAGE = Path(ltm3d.__file__).parent
 MODEL_FILE = PACKAGE / "serving" / "model_file.py"
+BUNDLE_FILE = "bundle.json"
 INPUT_EXAMPLE = [{"text": "A 3D model of a chair, Chair.", "seed": 0}]
 # What generation imports; the project's own code travels with the model.
 REQUIREMENTS = (
@@ -41,15 +43,16 @@ def log_bundle(bundle: Path, *, tracking_uri: str, run: str) -> str:
             python_model=str(MODEL_FILE),
             artifacts={"bundle": str(bundle)},
             code_paths=[str(PACKAGE)],
-            pip_requirements=requirements(),
+            pip_requirements=requirements(bundle),
             input_example=INPUT_EXAMPLE,
         )
     return str(logged.model_uri)
 
 
-def requirements() -> list[str]:
-    """Return what a machine needs that loads the model, at the versions it was made with."""
-    return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in REQUIREMENTS]
+def requirements(bundle: Path) -> list[str]:
+    """Return what a machine needs that loads a bundle: at the versions it was made with, and what the bundle names."""
+    general = [f"{package}=={metadata.version(package).partition('+')[0]}" for package in REQUIREMENTS]
+    return general + json.loads((bundle / BUNDLE_FILE).read_text("utf-8")).get("encoder_requirements", [])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 
 from ltm3d.errors import ModelError
 from ltm3d.tracking.lock import model_lock
-from ltm3d.tracking.logged_model import current_server, log_bundle
+from ltm3d.tracking.logged_model import BUNDLE_FILE, current_server, log_bundle
 from ltm3d.tracking.provenance import folder_hash
 from ltm3d.tracking.versions import (
     CARD_FOLDER,
@@ -31,7 +31,6 @@ from ltm3d.tracking.versions import (
 
 log = logging.getLogger(__name__)
 
-BUNDLE_FILE = "bundle.json"
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 

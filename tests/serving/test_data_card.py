@@ -33,7 +33,7 @@ def card() -> dict:
     raw, meshes = Ledger(stage="download", ok={"a", "b", "c", "d"}), Ledger(stage="clean_meshes", ok={"a", "b", "c"})
     meshes.reject(Reject(uid="d", reason="crash:SIGSEGV", detail="<script>alert(1)</script>"))
     facts = {"sdf": [{"sign_disagreement": value} for value in (0.0, 0.1, 0.2)]}
-    return describe(ENTRIES, [raw, meshes], facts)
+    return describe(ENTRIES, [raw, meshes], facts, {"image": "weights & more, licence Apache-2.0"})
 
 
 def test_every_count_is_there(card) -> None:
@@ -60,7 +60,12 @@ def test_the_page_holds_it_all_and_names_from_outside_are_escaped(card, tmp_path
         tmp_path / "card", card, title="T & T", thumbnails={"<b>bold</b>": [("b", picture)]}, attributions=people
     )
     text = page.read_text()
-    assert "T &amp; T" in text and "3 assets" in text and "data:image/png;base64," in text
+    assert (
+        "T &amp; T" in text
+        and "weights &amp; more, licence Apache-2.0" in text
+        and "3 assets" in text
+        and "data:image/png;base64," in text
+    )
     assert "<script>" not in text and "<b>" not in text and "http" not in text
     assert json.loads((tmp_path / "card" / "card.json").read_text()) == card
     with (tmp_path / "card" / "attribution.csv").open() as file:

@@ -18,6 +18,7 @@ PARAMS: dict[str, Any] = {
     "sources": [{"kind": "procedural", "num_objects": 28, "seed": 3}],
     "download": {"num_shards": 4},
     "clean_meshes": {"val_fraction": 0.25, "test_fraction": 0.25},
+    "encode_conditions": {},
     "render_views": {"views": {"num_views": 2, "resolution": 32}},
     "build_targets": {"sdf": {"target": {"num_surface": 256, "num_volume": 256, "num_near": 256}}},
     "resources": {"num_workers": 2, "use_gpu": False, "tracking_uri": "sqlite:///mlflow.db"},

@@ -7,11 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from small_clip import IMAGE_DIM, TEXT_DIM, save_small_clip
 from tiny_tokenizers import TRAINING
 
-from ltm3d.conditioning.tiny_clip import TinyClip, TinyClipConfig, build_tokenizer
+from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.diffusion.flow_matching import FlowMatching
-from ltm3d.generator.bundle import BundleConfig, write_bundle
+from ltm3d.generator.bundle import ENCODER_FOLDER, BundleConfig, write_bundle
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig
@@ -36,23 +37,27 @@ def _tiny_bundle(representation: str) -> Path:
     return write_tiny_bundle(root / "bundle", TRAINING[representation](SEED))
 
 
-def write_tiny_bundle(folder: Path, tokenizer: Tokenizer) -> Path:
-    """Write a bundle around a tokenizer; the other parts have learnt nothing."""
+def write_tiny_bundle(
+    folder: Path, tokenizer: Tokenizer, encoders: tuple[str, str] | None = None, *, carries_packages: bool = False
+) -> Path:
+    """Write a bundle around a tokenizer; the other parts have learnt nothing.
+
+    Args:
+        encoders: of images and of texts, from packages; None = a small CLIP inside, which loads sooner.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         parts = Path(temporary)
-        clip_config = TinyClipConfig(
-            image_size=32, image_dim=16, image_layers=1, text_dim=24, text_layers=1, num_heads=2, projection_dim=12
-        )
-        words = build_tokenizer(CAPTIONS, config=clip_config)
         torch.manual_seed(SEED)
-        TinyClip(clip_config, vocabulary_size=len(words)).save(parts / "encoder", words)
+        if encoders is None:
+            save_small_clip(parts / "encoder", CAPTIONS)
         tokenizer.save(parts / "tokenizer")
         tokenizer_hash = weights_hash(parts / "tokenizer")
         shape = TokenShape(
             num_tokens=tokenizer.config.num_tokens,
             token_dim=tokenizer.config.token_dim,
-            image_width=16,
-            text_width=24,
+            image_width=IMAGE_DIM if encoders is None else 472,
+            text_width=TEXT_DIM if encoders is None else 384,
+            num_image_tokens=0 if encoders is None else 64,
         )
         Reconstructor(ReconstructorConfig(width=16, depth=1, num_heads=2), shape).save(
             parts / "reconstructor", tokenizer_hash=tokenizer_hash
@@ -72,14 +77,17 @@ def write_tiny_bundle(folder: Path, tokenizer: Tokenizer) -> Path:
             folder,
             config=BundleConfig(
                 representation=tokenizer.kind,
-                image_model="condition_encoder",
-                text_model="condition_encoder",
+                image_model=ENCODER_FOLDER if encoders is None else encoders[0],
+                text_model=ENCODER_FOLDER if encoders is None else encoders[1],
+                encoder_image_size=64,
+                encoder_weights={name: PACKAGES[name].record for name in encoders or ()},
                 image_resolution=32,
                 image_extent=0.8,
                 decode_resolution=16,
                 sampling=SamplingConfig(num_steps=2),
             ),
             models={part: parts / part for part in ("tokenizer", "reconstructor", "generator")},
-            encoder=parts / "encoder",
+            encoder=parts / "encoder" if encoders is None else None,
+            carries_packages=carries_packages,
         )
     return folder

@@ -6,6 +6,7 @@ import mlflow
 import pytest
 from imports import closure, imported_names, modules
 
+from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.tracking.client import absolute_uri
 from ltm3d.tracking.logged_model import REQUIREMENTS, current_server, requirements
 
@@ -28,9 +29,13 @@ def test_an_empty_address_is_the_environments_or_the_default(tmp_path: Path, mon
     assert absolute_uri("") == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_requirements_are_exact_and_without_local_builds() -> None:
-    assert all("==" in line and "+" not in line for line in requirements())
-    assert any(line.startswith("torch==") for line in requirements())
+def test_requirements_are_exact_and_without_local_builds(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text('{"encoder_requirements": ["a-package-of-weights==1.0"]}')
+    lines = requirements(tmp_path)
+    assert all("==" in line and "+" not in line for line in lines)
+    assert any(line.startswith("torch==") for line in lines) and "a-package-of-weights==1.0" in lines
+    (tmp_path / "bundle.json").write_text("{}")  # of a version whose encoders are no packages
+    assert requirements(tmp_path) == lines[:-1]
 
 
 def test_what_generation_may_import_is_required() -> None:
@@ -39,5 +44,6 @@ def test_what_generation_may_import_is_required() -> None:
     names = closure("ltm3d.serving.model_file")
     found = {library.split(".")[0] for name in names for library in imported_names(modules()[name])}
     own = {"ltm3d", *sys.stdlib_module_names}
+    of_bundles = {code.replace("-", "_") for package in PACKAGES.values() for code, _ in package.code}
     spelled = {"PIL": "pillow", "skimage": "scikit-image"}
-    assert {spelled.get(library, library) for library in found - own} - only_preparing <= set(REQUIREMENTS)
+    assert {spelled.get(library, library) for library in found - own - of_bundles} - only_preparing <= set(REQUIREMENTS)
