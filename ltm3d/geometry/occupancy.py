@@ -34,10 +34,26 @@ class FloodFill:
         shape = np.ceil((high - low) / self.voxel).astype(np.int64) + 2 * _PADDING
         self.origin = ((low + high) / 2 - shape * self.voxel / 2).astype(np.float32)
         free = ~_band(shape, (mesh.triangles - self.origin) / np.float32(self.voxel))
-        regions, _ = ndimage.label(free)
+        self._regions, _ = ndimage.label(free)
         self.labels = np.where(free, np.uint8(ENCLOSED), np.uint8(BAND))
-        self.labels[regions == regions[0, 0, 0]] = OUTSIDE  # the padding is one region
+        self.labels[self._regions == self._regions[0, 0, 0]] = OUTSIDE  # the padding is one region
+        self._is_exact = False
         self._scene = scene
+
+    def region_centres(self) -> np.ndarray:
+        """Return the centre of one voxel of each region of free ones, float32 [R, 3]; the surface cuts no region."""
+        regions, first = np.unique(self._regions, return_index=True)
+        places = np.stack(np.unravel_index(first[regions > 0], self._regions.shape), axis=1)
+        return self.origin + (places.astype(np.float32) + np.float32(0.5)) * np.float32(self.voxel)
+
+    def decide_regions(self, is_inside: np.ndarray) -> None:
+        """Label each region anew, in the order of `region_centres`: ENCLOSED or OUTSIDE.
+
+        A point of the band that sees regions of both kinds is UNSURE from now on: no vote is taken.
+        """
+        labels = np.where(is_inside, np.uint8(ENCLOSED), np.uint8(OUTSIDE))
+        self.labels = np.concatenate([np.array([BAND], np.uint8), labels])[self._regions]
+        self._is_exact = True
 
     def shore(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the outside voxels that touch the band: places in `labels` [R, 3], and centres float32 [R, 3].
@@ -53,12 +69,13 @@ class FloodFill:
         places = np.argwhere(grown & (self.labels == OUTSIDE))
         return places, self.origin + (places.astype(np.float32) + np.float32(0.5)) * np.float32(self.voxel)
 
-    def lookup(self, points: np.ndarray) -> np.ndarray:
-        """Return the label uint8 of the voxel of each of the points [Q, 3]."""
+    def lookup(self, points: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Return the label uint8 of the voxel of each of the points [Q, 3], by other labels where given."""
+        labels = self.labels if labels is None else labels
         cells = ((points - self.origin) * np.float32(1 / self.voxel)).astype(np.int32)  # below 0: padding all the same
-        np.clip(cells, 0, np.array(self.labels.shape, np.int32) - 1, out=cells)  # the border is padding, outside
-        _, rows, columns = self.labels.shape
-        return self.labels.reshape(-1)[(cells[..., 0] * rows + cells[..., 1]) * columns + cells[..., 2]]
+        np.clip(cells, 0, np.array(labels.shape, np.int32) - 1, out=cells)  # the border is padding, outside
+        _, rows, columns = labels.shape
+        return labels.reshape(-1)[(cells[..., 0] * rows + cells[..., 1]) * columns + cells[..., 2]]
 
     def classify(self, points: np.ndarray, closest: np.ndarray) -> np.ndarray:
         """Label points [Q, 3]: a point of the band takes the label of a free voxel it sees.
@@ -82,9 +99,10 @@ class FloodFill:
             seen = self._look(points[band[chunk]], _DIRECTIONS[None], clearance[chunk], stride=1.0, steps=_STEPS)
             kinds = (OUTSIDE, ENCLOSED, WOUND, UNSURE)
             outside, enclosed, wound, unsure = ((seen == kind).sum(axis=1) for kind in kinds)
-            is_mixed = (unsure > 0) | (wound > 0) & (outside > 0)
+            is_mixed = (unsure > 0) | (wound > 0) & (outside > 0) | self._is_exact & (enclosed > 0) & (outside > 0)
             open_vote = np.where(is_mixed, UNSURE, np.where(wound > 0, WOUND, OUTSIDE))
-            vote = np.where(enclosed > outside + wound + unsure, ENCLOSED, open_vote)
+            is_enclosed = enclosed > outside + wound + unsure
+            vote = np.where(is_enclosed & ~(is_mixed & self._is_exact), ENCLOSED, open_vote)
             labels[band[chunk]] = np.where(seen.any(axis=1), vote, BAND)
         return labels
 

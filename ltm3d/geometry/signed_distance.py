@@ -1,7 +1,8 @@
 """Signed distance to any mesh, whatever its winding, holes and overlaps.
 
-Size: the true distance to the original triangles. Sign: inside = enclosed by the flood fill, or wound around
-(|generalised winding number| > 0.5, Jacobson et al. 2013).
+Size: the true distance to the original triangles. Sign: where the surface is closed and its parts are oriented alike,
+inside = wound around (|generalised winding number| > 0.5, Jacobson et al. 2013). Elsewhere inside = enclosed by the
+flood fill, or wound around.
 """
 
 from functools import cached_property
@@ -27,6 +28,10 @@ class SignedDistance:
     asked for point by point where nothing or no clear answer is seen, and in the open where the shore does not rule
     out that it is large.
 
+    Attributes:
+        sign_by_winding: the surface is closed and oriented, so the winding number alone decides. It is the same
+            throughout a region of free voxels, so it is asked for once a region.
+
     Args:
         mesh: welded by position, at least one face.
         flood_resolution: voxels along the longest side; gaps narrower than two voxels count as closed.
@@ -37,7 +42,14 @@ class SignedDistance:
         self._tree = TriangleTree(mesh)
         self._flood = FloodFill(mesh, RayScene(mesh), resolution=flood_resolution)
         self._open_is_outside = True
-        if not has_no_boundary(mesh):  # without boundary it winds 0 times around all that is joined to the far field
+        self._flood_labels = self._flood.labels
+        self.sign_by_winding = False
+        if has_no_boundary(mesh):  # it winds 0 times around all that is joined to the far field
+            wound = self._tree.winding_numbers(self._flood.region_centres())
+            self.sign_by_winding = bool((wound > -0.5).all() or (wound < 0.5).all())
+            if self.sign_by_winding:
+                self._flood.decide_regions(np.abs(wound) > 0.5)
+        else:
             places, wound = self._wind_around_shore()
             self._flood.labels[tuple(places[wound > 0.5 - _CLEARLY].T)] = UNSURE
             self._flood.labels[tuple(places[wound > 0.5 + _CLEARLY].T)] = WOUND
@@ -76,16 +88,25 @@ class SignedDistance:
         inside[doubtful] = self._is_wound(points[doubtful])
         return np.where(inside, -distance, distance)
 
-    @cached_property
+    @property
     def sign_disagreement(self) -> float:
         """Share of the inside on which flood fill and winding number differ, over points drawn around the mesh."""
+        return sum(self.inside_by_one_alone)
+
+    @cached_property
+    def inside_by_one_alone(self) -> tuple[float, float]:
+        """Shares of the inside that the flood fill alone, and that the winding number alone, has inside.
+
+        Where `sign_by_winding`, what the flood fill alone has is outside.
+        """
         rng = np.random.default_rng(0)
         low, high = self._mesh.vertices.min(axis=0), self._mesh.vertices.max(axis=0)
         points = (low + rng.random((_NUM_PROBES, 3), dtype=np.float32) * (high - low)).astype(np.float32)
-        label = self._flood.lookup(points)
+        label = self._flood.lookup(points, self._flood_labels)
         points, label = points[label != BAND], label[label != BAND]
         enclosed, wound = label == ENCLOSED, self._is_wound(points)
-        return float((enclosed ^ wound).sum() / max((enclosed | wound).sum(), 1))
+        total = max(int((enclosed | wound).sum()), 1)
+        return float((enclosed & ~wound).sum() / total), float((wound & ~enclosed).sum() / total)
 
     def _within_bounds(self, points: np.ndarray) -> np.ndarray:
         low, high = self._mesh.vertices.min(axis=0), self._mesh.vertices.max(axis=0)

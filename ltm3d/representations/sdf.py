@@ -60,7 +60,7 @@ def build_sdf_target(
     """Return the fields `schema.SDF_TARGETS` of a mesh in the normalised frame, float16, in random order, and facts.
 
     Queries are rounded to float16 before they are labelled, so the distances belong to the points as stored. Distances
-    are not cut. Normals follow the mesh's winding. The facts: see `SignedDistance.sign_disagreement`, `sharp_points`,
+    are not cut. Normals follow the mesh's winding. The facts: see `SignedDistance` for signs, `sharp_points`,
     `lost_surface`; `inside_fraction` is the share of volume queries with a negative distance.
 
     Args:
@@ -88,6 +88,9 @@ def build_sdf_target(
     }
     facts |= {
         "sign_disagreement": distance.sign_disagreement,
+        "sign_by_winding": float(distance.sign_by_winding),
+        "inside_by_flood_alone": distance.inside_by_one_alone[0],
+        "inside_by_winding_alone": distance.inside_by_one_alone[1],
         "inside_fraction": float((sdf[: config.num_volume] < 0).mean()),
         "lost_surface": lost_surface(distance, around),
     }

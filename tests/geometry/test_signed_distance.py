@@ -85,11 +85,45 @@ def test_overlapping_parts_are_one_solid() -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["same winding", "cavity"])
-def test_nested_shells_are_solid_throughout(turned: bool) -> None:
+@pytest.mark.parametrize("opened", [False, True], ids=["closed", "open"])
+def test_a_cavity_is_outside_where_the_surface_is_closed(turned: bool, opened: bool) -> None:
+    """The winding number is exact there; of a surface with holes the flood fill encloses all."""
     inner = box((0.5, 0.5, 0.5))
-    distance = SignedDistance(concatenate([box(), inside_out(inner) if turned else inner]))
-    assert np.array_equal(distance(POINTS) < 0, box_distance(POINTS) < 0)
-    assert (distance.sign_disagreement > 0.05) == turned
+    shells = concatenate([box(), inside_out(inner) if turned else inner])
+    far = Mesh(np.array([[0.8, 0.8, 0.8], [0.9, 0.8, 0.8], [0.8, 0.9, 0.8]]), np.array([[0, 1, 2]]))
+    distance = SignedDistance(concatenate([shells, far]) if opened else shells)
+    is_cavity = (box_distance(POINTS, (0.5, 0.5, 0.5)) < 0) & turned & (not opened)
+    assert np.array_equal(distance(POINTS) < 0, (box_distance(POINTS) < 0) & ~is_cavity)
+    assert (distance.sign_disagreement > 0.05) == turned and distance.sign_by_winding == (not opened)
+    assert distance.inside_by_one_alone[1] < 0.01
+
+
+def test_a_bowl_that_is_filled_by_winding_says_so() -> None:
+    bowl = sphere(subdivisions=4)
+    opened = Mesh(bowl.vertices, bowl.faces[bowl.triangles[..., 1].max(axis=1) < 0.5])
+    distance = SignedDistance(opened)
+    assert not distance.sign_by_winding and distance.inside_by_one_alone[1] > 0.9
+
+
+@pytest.mark.parametrize("kind", ["drawers", "spheres in a box", "a wall in a sphere"])
+def test_closed_surfaces_have_the_sign_of_libigl(kind: str) -> None:
+    import igl
+
+    if kind == "drawers":
+        drawers = [box((0.8, 0.25, 0.7), center=(0, y, 0.05)) for y in (-0.3, 0, 0.3)]
+        cavities = [inside_out(box((0.9, 0.28, 0.8), center=(0, y, 0))) for y in (-0.3, 0, 0.3)]
+        mesh = concatenate([box((1, 1, 1)), *cavities, *drawers])
+    elif kind == "spheres in a box":
+        balls = [Mesh(sphere(0.2, subdivisions=3).vertices + c, sphere(0.2, subdivisions=3).faces) for c in (-0.3, 0.3)]
+        mesh = concatenate([box((1.8, 1.8, 1.8)), inside_out(box((1.7, 1.7, 1.7))), *balls])
+    else:
+        mesh = concatenate([sphere(), inside_out(sphere(0.797))])  # thinner than any voxel
+    points = np.concatenate([POINTS, *(points_around(mesh, std) for std in (0.002, 0.02, 0.1))])
+    wound = igl.winding_number(mesh.vertices.astype(np.float64), mesh.faces, points.astype(np.float64))
+    distance = SignedDistance(mesh)
+    signed = distance(points)
+    assert distance.sign_by_winding
+    assert not ((signed < 0) != (wound > 0.5))[np.abs(signed) > 1e-4].any()
 
 
 def test_parts_without_touch_stay_apart() -> None:

@@ -19,7 +19,8 @@ def test_the_card_counts_what_the_stages_made(described) -> None:
     assert set(card["stages"]) == {"download", "clean_meshes", "render_views", "build_targets@sdf"}
     assert card["sources"] == {"procedural": card["num_assets"]}
     facts = card["targets"]["sdf"]
-    assert set(facts) == {"inside_fraction", "lost_surface", "num_sharp_edges", "sharp_length", "sign_disagreement"}
+    signs = {"sign_disagreement", "sign_by_winding", "inside_by_flood_alone", "inside_by_winding_alone"}
+    assert set(facts) == {"inside_fraction", "lost_surface", "num_sharp_edges", "sharp_length", *signs}
     assert 0 < facts["inside_fraction"]["p50"] < 0.5 and facts["sign_disagreement"]["p50"] < 0.05
     page = (described.data / "card" / "index.html").read_text()
     assert page.count("data:image/png;base64,") >= 7

@@ -85,8 +85,9 @@ def mutations(suffix: str, count: int, *, seed: int = 0) -> Iterator[bytes]:
     bases = base_files()[suffix]
     for number in range(count):
         data = bases[number % len(bases)]
-        if suffix == "glb" and rng.random() < 0.5:
-            data = _damage_json(data, rng)
+        if suffix == "glb" and rng.random() < 0.7:
+            yield _damage_json(data, rng)
+            continue
         for _ in range(int(rng.integers(1, 4))):
             data = _damage(data, rng)
         yield data
