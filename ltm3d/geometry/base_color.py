@@ -4,17 +4,21 @@ import numpy as np
 
 from ltm3d.geometry.parts import CLAMP, MIRROR, Part, Texture
 
+_DARK = 0.05  # linear light of a base from which on its glow does not count
+_INSIDE = np.array([(i + 0.5, j + 0.5, 7 - i - j) for i in range(8) for j in range(8 - i)], np.float32) / 8  # [36, 3]
 _NEAR_CORNER = np.array([[0.9, 0.05, 0.05], [0.6, 0.3, 0.1], [0.6, 0.1, 0.3], [0.45, 0.275, 0.275]], np.float32)
 
 
 def corner_colors(part: Part) -> np.ndarray | None:
     """Return the sRGB base colour of each corner of each face, uint8 [F, 3, 3], or None where nothing says one.
 
+    Where a material glows, what it gives off counts as far as its base is dark: a black base shows the glow alone.
+
     A texture is read at a few places around each corner, inside the face, so that neither a single odd texel nor the
     next island of the atlas colours a vertex.
     """
     material = part.material
-    if material.factor is None and material.texture is None and part.light is None:
+    if material.factor is None and material.texture is None and part.light is None and material.glow is None:
         return None
     light = np.ones((len(part.faces), 3, 3), np.float32)
     if material.factor is not None:
@@ -23,7 +27,29 @@ def corner_colors(part: Part) -> np.ndarray | None:
         light = light * part.light[..., :3]
     if material.texture is not None and part.uv is not None:
         light = light * _near_corners(material.texture, part.uv)
+    if material.glow is not None:
+        glow = np.broadcast_to(material.glow.astype(np.float32), light.shape)
+        if material.glow_texture is not None and part.glow_uv is not None:
+            glow = glow * _near_corners(material.glow_texture, part.glow_uv)
+        darkness = np.clip(1 - light.max(axis=2, keepdims=True) / _DARK, 0, 1)
+        light = light + darkness * np.minimum(glow, 1)
     return linear_to_srgb(light)
+
+
+def visible_faces(part: Part) -> np.ndarray:
+    """Say which faces are there [F]: not those whose alpha is below the material's limit at all places looked at."""
+    material, count = part.material, len(part.faces)
+    if material.min_alpha is None:
+        return np.ones(count, bool)
+    alpha: np.ndarray = np.ones((count, len(_INSIDE)), np.float32)
+    if material.factor is not None and len(material.factor) > 3:
+        alpha = alpha * np.float32(material.factor[3])
+    if part.light is not None and part.light.shape[2] > 3:
+        alpha = alpha * (part.light[..., 3] @ _INSIDE.T)
+    if material.texture is not None and part.uv is not None:
+        places = np.einsum("pk,fku->fpu", _INSIDE, part.uv)
+        alpha = alpha * (read_texture(material.texture, places)[..., 3] / np.float32(255))
+    return np.asarray((alpha >= material.min_alpha).any(axis=1))
 
 
 def read_texture(texture: Texture, uv: np.ndarray) -> np.ndarray:

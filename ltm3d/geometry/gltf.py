@@ -91,12 +91,15 @@ class _Reader:
         light = None
         if "COLOR_0" in attributes:
             light = gltf.read_accessor(attributes["COLOR_0"]).astype(np.float32)[faces]
-        material, uv = PLAIN, None
+        material, uv, glow_uv = PLAIN, None, None
         if "material" in primitive:
             material = self._materials.get(primitive["material"])
             if material.texture is not None:
                 uv = self._places(self._materials.texture_info(primitive["material"]), attributes, faces)
-        return Part(vertices=vertices, faces=faces, material=material, uv=uv, light=light)
+            if material.glow_texture is not None:
+                info = self._materials.texture_info(primitive["material"], glow=True)
+                glow_uv = self._places(info, attributes, faces)
+        return Part(vertices=vertices, faces=faces, material=material, uv=uv, glow_uv=glow_uv, light=light)
 
     def _places(self, info: dict[str, Any], attributes: dict[str, int], faces: np.ndarray) -> np.ndarray | None:
         """Return texture coordinates [F, 3, 2], KHR_texture_transform applied: scale, then rotation, then offset."""

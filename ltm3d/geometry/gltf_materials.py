@@ -10,6 +10,7 @@ from ltm3d.geometry.references import BoundedResolver
 
 _WRAPS = {33071: CLAMP, 33648: MIRROR, 10497: REPEAT}
 _SOURCES = ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds")  # pillow reads these
+_INVISIBLE = 0.01  # alpha of a blended surface below which nothing is seen of it
 _UNREADABLE = "KHR_texture_basisu"
 
 
@@ -27,16 +28,39 @@ class GltfMaterials:
             self._materials[index] = self._read(self._gltf.header["materials"][index])
         return self._materials[index]
 
-    def texture_info(self, index: int) -> dict[str, Any]:
-        """Return the `textureInfo` of the base colour; empty where there is none."""
-        return dict(_base_color(self._gltf.header["materials"][index])[1] or {})
+    def texture_info(self, index: int, *, glow: bool = False) -> dict[str, Any]:
+        """Return the `textureInfo` of the base colour, or of the glow; empty where there is none."""
+        material = self._gltf.header["materials"][index]
+        return dict((material.get("emissiveTexture") if glow else _base_color(material)[1]) or {})
 
     def _read(self, material: dict[str, Any]) -> Material:
         factor, info = _base_color(material)
         texture = None if info is None else self._texture(info)
-        if factor is None and texture is None:
+        glow, glow_texture = self._glow(material)
+        mode = material.get("alphaMode", "OPAQUE")
+        if mode == "BLEND":
+            self._files.note(f"material {material.get('name', '')!r} is transparent (BLEND); it is drawn opaque")
+        min_alpha = {"MASK": float(material.get("alphaCutoff", 0.5)), "BLEND": _INVISIBLE}.get(mode)
+        if factor is None and texture is None and glow is None and min_alpha is None:
             return PLAIN
-        return Material(factor=None if factor is None else np.asarray(factor, np.float64)[:4], texture=texture)
+        return Material(
+            factor=None if factor is None else np.asarray(factor, np.float64)[:4],
+            texture=texture,
+            glow=glow,
+            glow_texture=glow_texture,
+            min_alpha=min_alpha,
+        )
+
+    def _glow(self, material: dict[str, Any]) -> tuple[np.ndarray | None, Texture | None]:
+        """Return emissive factor, with KHR_materials_emissive_strength, and texture; of what glows not at all, None."""
+        glow = np.asarray(material.get("emissiveFactor", (0, 0, 0)), np.float64)[:3]
+        strength = material.get("extensions", {}).get("KHR_materials_emissive_strength", {})
+        glow = glow * float(strength.get("emissiveStrength", 1.0))
+        if glow.max() <= 0:
+            return None, None
+        info = material.get("emissiveTexture")
+        texture = None if info is None else self._texture(info)
+        return (None, None) if info is not None and texture is None else (glow, texture)
 
     def _texture(self, info: dict[str, Any]) -> Texture | None:
         header = self._gltf.header

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.geometry.base_color import corner_colors
+from ltm3d.geometry.base_color import corner_colors, visible_faces
 from ltm3d.geometry.gltf import read_gltf
 from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.geometry.obj import read_obj
 from ltm3d.geometry.off import read_off
-from ltm3d.geometry.parts import Part, drop_degenerate
+from ltm3d.geometry.parts import Part, drop_degenerate, select_faces
 from ltm3d.geometry.ply import read_ply
 from ltm3d.geometry.references import BoundedResolver
 from ltm3d.geometry.stl import read_stl
@@ -58,7 +58,8 @@ def load_mesh(path: Path, *, limits: LoadLimits | None = None, root: Path | None
 def load_asset(path: Path, *, limits: LoadLimits | None = None, root: Path | None = None) -> LoadedAsset:
     """Read a mesh file: all parts and instances in place, skins at rest, base colours at the vertices.
 
-    Faces that are a line or a point, and vertices that no other face uses, are left out.
+    Faces that are a line or a point, faces that alpha makes invisible, and vertices that no other face uses, are left
+    out.
 
     Args:
         root: the asset's own folder; files it names are read from there only. Default: the file's folder.
@@ -113,6 +114,10 @@ def _join(parts: list[Part], *, centred: bool) -> tuple[Mesh, np.ndarray]:
     parts = [part for part in (drop_degenerate(part) for part in parts) if len(part.faces)]
     if not parts:
         raise AssetError("no_surface", "no face has an area")
+    parts = [part if part.material.min_alpha is None else select_faces(part, visible_faces(part)) for part in parts]
+    parts = [part for part in parts if len(part.faces)]
+    if not parts:
+        raise AssetError("no_surface", "all faces are invisible: alpha is 0, or below the material's cutoff")
     low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
     high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
     if not np.isfinite([low, high]).all() or max(np.abs(low).max(), np.abs(high).max()) > _MAX_COORDINATE:

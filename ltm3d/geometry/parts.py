@@ -30,10 +30,15 @@ class Material:
     Attributes:
         factor: linear RGBA [4], or None where the material says nothing.
         texture: multiplies the factor.
+        glow: linear RGB [3] that the surface gives off, times `glow_texture` where there is one.
+        min_alpha: what has less is not there: the cutoff of a mask, a hair for blending; None = all is opaque.
     """
 
     factor: np.ndarray | None = None
     texture: Texture | None = None
+    glow: np.ndarray | None = None
+    glow_texture: Texture | None = None
+    min_alpha: float | None = None
 
 
 PLAIN = Material()
@@ -47,6 +52,7 @@ class Part:
         vertices: float64 [N, 3].
         faces: int64 [F, 3].
         uv: coordinates in the texture at each corner of each face, float64 [F, 3, 2], origin at the upper left.
+        glow_uv: the same in the texture of the glow.
         light: linear RGB or RGBA at each corner, float32 [F, 3, 3 or 4]; multiplies the material.
     """
 
@@ -54,6 +60,7 @@ class Part:
     faces: np.ndarray
     material: Material = field(default=PLAIN)
     uv: np.ndarray | None = None
+    glow_uv: np.ndarray | None = None
     light: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +78,7 @@ def select_faces(part: Part, faces: np.ndarray) -> Part:
         vertices=part.vertices[used],
         faces=renamed.reshape(-1, 3).astype(np.int64),
         uv=None if part.uv is None else part.uv[faces],
+        glow_uv=None if part.glow_uv is None else part.glow_uv[faces],
         light=None if part.light is None else part.light[faces],
     )
 
@@ -85,6 +93,7 @@ def place(part: Part, matrix: np.ndarray) -> Part:
         vertices=vertices,
         faces=part.faces[:, ::-1],
         uv=None if part.uv is None else part.uv[:, ::-1],
+        glow_uv=None if part.glow_uv is None else part.glow_uv[:, ::-1],
         light=None if part.light is None else part.light[:, ::-1],
     )
 

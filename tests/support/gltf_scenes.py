@@ -25,7 +25,7 @@ def gltf_of(mesh: Mesh, **attributes: tuple[np.ndarray, str]) -> GltfFile:
 
 
 def add_texture(gltf: GltfFile, pixels: np.ndarray, **texture: Any) -> None:
-    """Give the first primitive a material with this picture, uint8 [H, W, 3]."""
+    """Give the first primitive a material with this picture, uint8 [H, W, 3 or 4]."""
     gltf.header["images"] = [{"bufferView": gltf.add_view(png(pixels)), "mimeType": "image/png"}]
     gltf.header["textures"] = [{"source": 0}]
     gltf.header["materials"] = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0, **texture}}}]
@@ -33,7 +33,7 @@ def add_texture(gltf: GltfFile, pixels: np.ndarray, **texture: Any) -> None:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Encode a picture, uint8 [H, W, 3]."""
+    """Encode a picture, uint8 [H, W, 3 or 4]."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
