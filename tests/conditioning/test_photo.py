@@ -202,3 +202,42 @@ def test_composite_rounds_straight_alpha() -> None:
     expected = [[[[200, 100, 0], [255, 255, 255], [244, 224, 204]]]]
     assert composite(rgba).tolist() == expected
     assert composite(rgba, (0, 0, 0))[0, 0, 2].tolist() == [40, 20, 0]
+
+
+@pytest.mark.parametrize("spoil", ["one clear pixel", "a clear speck", "a faint corner", "a faint edge"])
+def test_stray_alpha_does_not_keep_the_background(spoil: str) -> None:
+    rgba = np.array(photo().convert("RGBA"))
+    if spoil == "one clear pixel":
+        rgba[5, 5] = 0
+    elif spoil == "a clear speck":
+        rgba[10:20, 200:212] = 0
+    elif spoil == "a faint corner":
+        rgba[:60, :60, 3] = 249
+    else:
+        rgba[:, :3, 3] = 200
+    assert_red_box(prepare_photo(rgba, resolution=100, extent=0.8), width=80, height=40)
+
+
+@pytest.mark.parametrize("colour", [RED, (40, 40, 40), (30, 60, 140)])
+def test_a_soft_shadow_is_not_part_of_the_object(colour: tuple[int, int, int]) -> None:
+    y, x = np.mgrid[:256, :256]
+    shadow = 0.45 * np.exp(-(((x - 120) / 60) ** 2) - ((y - 190) / 12) ** 2)
+    picture = np.repeat(((1 - shadow) * 250)[..., None], 3, axis=2).astype(np.uint8)
+    picture[90:190, 80:160] = colour
+    mask = find_object(picture)
+    truth = np.zeros((256, 256), bool)
+    truth[90:190, 80:160] = True
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.95
+
+
+def test_a_grey_thing_with_an_edge_is_no_shadow() -> None:
+    picture = photo()
+    ImageDraw.Draw(picture).rectangle((150, 60, 250, 140), fill=(150, 154, 147))  # the wall's own tint
+    mask = find_object(np.asarray(picture))
+    assert mask[100, 200] and mask[62, 152] and mask[80, 80]
+
+
+@pytest.mark.parametrize("kind", ["avif", "jp2", "webp", "tiff"])
+def test_newer_formats_are_read(tmp_path: Path, kind: str) -> None:
+    photo().save(tmp_path / f"a.{kind}")
+    assert_red_box(prepare_photo(tmp_path / f"a.{kind}", resolution=100, extent=0.8), width=80, height=40)
