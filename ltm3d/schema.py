@@ -83,6 +83,13 @@ REASONS = {
     "failed": "an unexpected error in our own code; the detail names it",
 }
 
+UNSETTLED = ("fetch_error", "failed")  # of these another run may well mend an asset: they are tried at each
+RETRIED = (
+    "timeout",
+    "out_of_memory",
+    "crash",
+)  # what a busy machine may cost an asset: tried a few times, then settled
+
 RAW = (
     Field(name="archive", dtype="uint8", shape=("bytes",), unit="zip archive of the asset's own files", ragged=True),
 )

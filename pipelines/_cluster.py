@@ -41,16 +41,16 @@ def ray_started(resources: Resources) -> Iterator[None]:
 
     sweep_ray_folders()
     folder = ray_folder(os.getpid())
-    ray.init(
-        address="local",
-        num_cpus=max(2, resources.num_workers * resources.cpus_per_worker),
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        logging_level=logging.WARNING,
-        _temp_dir=str(folder),
-        _node_ip_address="127.0.0.1",
-    )
     try:
+        ray.init(
+            address="local",
+            num_cpus=max(2, resources.num_workers * resources.cpus_per_worker),
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            logging_level=logging.WARNING,
+            _temp_dir=str(folder),
+            _node_ip_address="127.0.0.1",
+        )
         yield
     finally:
         ray.shutdown()

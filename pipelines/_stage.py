@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import fcntl
 import inspect
 import logging
 import os
@@ -20,12 +19,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ltm3d.durability import lock_file
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.freshness.code import CACHE_FILE, CodeReader, StageCode
 from ltm3d.resources import Resources
 from ltm3d.settings import convert
 from ltm3d.tracking.run import Tracker, stage_run
 from pipelines._cluster import ray_started
+from pipelines._interrupt import end_interrupted, watch_for_interrupts
 from pipelines._params import Params, load_params
 
 logger = logging.getLogger(__name__)
@@ -153,6 +154,7 @@ def read_resources(params: Params) -> tuple[Resources, str]:
 def run(main: Callable[..., None]) -> None:
     """Call a stage's `main` from the command line: its errors are one line, Ctrl-C is clean, it dies with dvc."""
     set_up_logging()
+    watch_for_interrupts()
     try:
         die_with_parent()
         arguments = sys.argv[1:]
@@ -162,9 +164,8 @@ def run(main: Callable[..., None]) -> None:
             known = "".join(f" ({', '.join(load_params().items(name))})" for name in items)
             raise ConfigError(f"a stage takes no flags; usage: {usage}{known}; settings are in params.yaml")
         main(*arguments)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; the next run goes on from here\n")
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        end_interrupted(str(error))
     except Exception as error:
         known_error = find_known_error(error)
         if known_error is None:
@@ -174,16 +175,19 @@ def run(main: Callable[..., None]) -> None:
 
 @contextmanager
 def locked(path: Path, label: str) -> Iterator[None]:
-    """Hold an exclusive lock on a file; the system drops it when the process ends, however it ends."""
+    """Hold an exclusive lock on a file; the system drops it when the process ends, however it ends.
+
+    Raises:
+        Ltm3dError: another process holds it.
+        StorageError: the file system has no locks.
+    """
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock_file(file):
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise Ltm3dError(
                 f"{label} is already running in this checkout (process {holder}); wait for it, or stop it first"
-            ) from error
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

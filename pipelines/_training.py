@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import nn
 from ltm3d.tracking.registry import BUNDLE_FILE, resolve_model
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import ExampleSet
+from ltm3d.training.interruption import stopped_line
 from ltm3d.training.launch import TrainingResult, train
+from pipelines._interrupt import say_where
 from pipelines._stage import Stage, read_resources
 
 
@@ -34,8 +37,9 @@ def run_training(
     if config.warm_start is not None:
         part, (_, tracking_uri) = stage.name.removeprefix("train_"), read_resources(stage.params)
         config = replace(config, warm_start=str(find_weights(config.warm_start, part, tracking_uri)))
-    stage.start_ray()
     label = stage.name if stage.item is None else f"{stage.name}_{stage.item}"
+    say_where(partial(stopped_line, label, stage.state_dir.absolute()))
+    stage.start_ray()
     result = train(
         name=label,
         build_model=build_model,
@@ -49,6 +53,7 @@ def run_training(
         code=stage.code,
         flops_per_sample=flops_per_sample,
     )
+    say_where(lambda: f"{label}: stopped after its {result.steps} steps; the next run goes on from there")
     write_curve(stage.state_dir / "metrics.jsonl", stage.data / "plots" / f"{label}.json")
     return result
 

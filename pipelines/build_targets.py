@@ -19,7 +19,7 @@ def main(target: str) -> None:
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),
             inputs=[stage.data / "meshes"],
-            key_parts=[config, kind.fields, stage.seed],
+            key_parts=[config.target, config.child, kind.fields, stage.seed],
             code=stage.code,
         )
         stage.start_ray()
@@ -31,6 +31,7 @@ def main(target: str) -> None:
             num_workers=stage.resources.num_workers,
             label=f"{stage.name}@{target}",
             max_reject_fraction=config.max_reject_fraction,
+            max_tries=config.max_tries,
         )
         stage.tracker.log_metrics({**ledger.metrics(), "num_tasks": ledger.num_tasks})
 

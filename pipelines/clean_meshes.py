@@ -34,6 +34,7 @@ def main() -> None:
             num_workers=stage.resources.num_workers,
             label=stage.name,
             max_reject_fraction=1.0,  # what is kept is indexed first
+            max_tries=config.max_tries,
         )
         entries = index_meshes(
             output,

@@ -31,6 +31,7 @@ def main() -> None:
             num_workers=stage.resources.num_workers,
             label=stage.name,
             max_reject_fraction=config.max_reject_fraction,
+            max_tries=config.max_tries,
         )
         stage.tracker.log_metrics({**ledger.metrics(), "num_tasks": ledger.num_tasks})
 

@@ -263,5 +263,8 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         main(sys.argv[1:])
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"{error}\n" if str(error) else "stopped\n")
+        sys.exit(130)
     except Ltm3dError as error:
         sys.exit(f"error: {error}")

@@ -46,7 +46,7 @@ SAMPLE_EVERY = 1.0  # seconds between two looks at the processes' memory
 VERTICES = (Field(name="vertices", dtype="float32", shape=("N", 3), unit="stub", ragged=True),)
 VALUE = (Field(name="value", dtype="float32", shape=(4,), unit="stub"),)
 REJECT_EVERY, DUPLICATE_EVERY = 37, 100
-REASONS = ("parse_error", "no_surface", "timeout", "out_of_memory", "crash:SIGSEGV")
+REASONS = ("parse_error", "no_surface", "too_large", "non_finite", "unsafe_reference")  # none that a rerun tries again
 
 
 def uid_of(number: int) -> str:

@@ -10,6 +10,8 @@ import typer
 
 from ltm3d.errors import DataError
 
+CLOCK_FACTOR = 15  # how much longer than its processor time a file may take by the clock
+
 
 def evaluate(
     pred: Annotated[Path, typer.Option(help="The folder of predicted shapes: GLB, OBJ, PLY or STL; PLY also points.")],
@@ -26,7 +28,7 @@ def evaluate(
     ] = "cd",
     points: Annotated[int, typer.Option(help="Surface points of each shape.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and files give the same figures.")] = 0,
-    timeout: Annotated[float, typer.Option(help="Seconds a file may take.")] = 120.0,
+    timeout: Annotated[float, typer.Option(help="Seconds of processor time a file may take.")] = 120.0,
     memory: Annotated[int, typer.Option(help="MB a file may take.")] = 4096,
 ) -> None:
     """Score a folder of shapes against the true ones by protocol eval/v1; a missing or broken file is a failure.
@@ -44,8 +46,8 @@ def evaluate(
     from ltm3d.transforms.isolation import ChildLimits, run_isolated
 
     config = ShapeFileConfig(frame=frame, num_points=points, earth_mover=emd, seed=seed)
-    limits = ChildLimits(timeout_s=timeout, memory_mb=memory)
-    call = partial(run_isolated, timeout_s=limits.timeout_s, memory_mb=limits.memory_mb)
+    limits = ChildLimits(timeout_s=timeout, clock_s=CLOCK_FACTOR * timeout, memory_mb=memory)
+    call = partial(run_isolated, limits=limits)
     pairs, without_truth = pair_files(pred, truth)
     with typer.progressbar(pairs, label="measuring", file=sys.stderr) as bar:
         scored = [score(pair, config, call=call) for pair in bar]

@@ -79,6 +79,7 @@ def find_standings(data: Path, uid: str) -> list[Standing]:
             if row["status"] != "ok":
                 meaning = REASONS.get(row["reason"].split(":")[0], "")
                 reason = f"{row['reason']}: {meaning}" + (f" ({row['detail']})" if row["detail"] else "")
+                reason += f", tried {row['tries']} times" if row.get("tries", 1) > 1 else ""
             place = find_place(folder, name) if row["status"] == "ok" else ""
             stage = folder.relative_to(data).as_posix()
             found.append(Standing(stage, name, row["status"], reason, place))

@@ -14,8 +14,10 @@ PACKAGES = ("ltm3d", "pipelines")
 # and without one.
 ORCHESTRATION = (
     "pipelines._cluster",  # starting Ray
+    "pipelines._interrupt",  # Ctrl-C
     "pipelines._params",  # params.yaml → settings, which are in every key
     "pipelines._stage",  # lock, log, MLflow run
+    "ltm3d.durability",  # fsync, locks
     "ltm3d.errors",
     "ltm3d.freshness",
     "ltm3d.ray_address",
@@ -34,6 +36,7 @@ ORCHESTRATION = (
     "ltm3d.transforms.mapping",
     "ltm3d.transforms.progress",
     "ltm3d.transforms.ray_tasks",
+    "ltm3d.transforms.retries",  # which assets are tried again
 )
 
 

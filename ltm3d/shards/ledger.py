@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ltm3d.errors import ConfigError, DataError
 from ltm3d.schema import REASONS
@@ -24,12 +25,14 @@ class Ledger:
     Attributes:
         ok: uids that go on to the next stage.
         rejects: the others, by uid.
+        tries: how often those were tried that a busy machine may have cost, `schema.RETRIED`.
         num_tasks: Ray Data tasks that ran for it; 0 where everything was already there.
     """
 
     stage: str
     ok: set[str] = field(default_factory=set)
     rejects: dict[str, Reject] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
     num_tasks: int = 0
 
     def __len__(self) -> int:
@@ -39,6 +42,7 @@ class Ledger:
         """Enter the assets of a committed shard."""
         self.ok.update(shard.uids)
         self.rejects.update({reject.uid: reject for reject in shard.rejects})
+        self.tries.update(shard.tries)
 
     def reject(self, reject: Reject) -> None:
         """Turn an asset away that had been kept so far."""
@@ -81,7 +85,9 @@ class Ledger:
         if uid in self.ok:
             return OK_ROW
         reject = self.rejects[uid]
-        row = {"status": "rejected", "reason": reject.reason, "detail": reject.detail}
+        row: dict[str, Any] = {"status": "rejected", "reason": reject.reason, "detail": reject.detail}
+        if uid in self.tries:
+            row["tries"] = self.tries[uid]
         return json.dumps(row, ensure_ascii=False)
 
     def check(self, max_reject_fraction: float) -> None:
@@ -123,6 +129,8 @@ def read_ledger(folder: Path) -> Ledger:
                 ledger.ok.add(uid)
             else:
                 ledger.rejects[uid] = Reject(uid=uid, reason=row["reason"], detail=row["detail"])
+                if "tries" in row:
+                    ledger.tries[uid] = row["tries"]
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{folder / LEDGER_FILE} cannot be read ({error}); run its stage (dvc repro)") from error
     return ledger

@@ -1,5 +1,6 @@
 """Read shards through memory maps: nothing is loaded before it is asked for."""
 
+import json
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import DataError
+from ltm3d.schema import RETRIED
 from ltm3d.shards.plan import SHARD_NAME, read_manifest
-from ltm3d.shards.write import Reject
+from ltm3d.shards.write import TRIES_FILE, Reject
 
 MAX_OPEN_SHARDS = 64  # of a set; each field's memory map holds a file open, of which a process may have some thousand
 
@@ -66,6 +68,18 @@ class Shard:
         if self._records is None:
             self._records = read_shard(self.folder).records
         return self._records
+
+    @property
+    def tries(self) -> dict[str, int]:
+        """How often each asset was tried that was rejected for what a busy machine may cause, `schema.RETRIED`."""
+        passing = [reject.uid for reject in self.rejects if reject.reason.split(":")[0] in RETRIED]
+        if not passing:
+            return {}
+        try:
+            more = json.loads((self.folder / TRIES_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            more = {}
+        return {uid: int(more.get(uid, 1)) for uid in passing}
 
     def without_records(self) -> "Shard":
         """Let go of the records, most of a shard's memory; they are read again where they are asked for."""

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ltm3d.durability import durable_writing, sync_folder
 from ltm3d.schema import REASONS, Field
 from ltm3d.shards.plan import SHARD_FILE, SHARD_NAME, canonical_json
+
+TRIES_FILE = "tries.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,7 @@ def write_shard(
     rejects: Sequence[Reject],
     key: str,
     code: str = "",
+    tries: Mapping[str, int] | None = None,
 ) -> None:
     """Write and commit one shard; a shard that stood there is replaced.
 
@@ -49,32 +53,49 @@ def write_shard(
         arrays: for each field one array an asset, in the order of `uids`.
         key: what the work depended on, see `plan.key_of`.
         code: digest of the code that did it, see `freshness.code`.
+        tries: of rejected assets that were tried more than once, see `write_tries`.
 
     Raises:
         ValueError: an array is not what its field says, or an asset is both kept and rejected.
+        StorageError: the file system does not keep what is written.
     """
     _check_assets(folder.name, fields, arrays, uids, records, rejects)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}")
     temporary.mkdir()
     try:
-        manifest = {
-            "name": folder.name,
-            "key": key,
-            "code": code,
-            "uids": list(uids),
-            "records": list(records),
-            "rejects": sorted(rejects, key=lambda reject: reject.uid),
-            "fields": {field.name: _write_field(temporary, field, arrays[field.name]) for field in fields},
-        }
-        with (temporary / SHARD_FILE).open("wb") as file:
-            file.write(canonical_json(manifest).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(temporary)
-        _commit(temporary, folder)
+        with durable_writing(folder):
+            manifest = {
+                "name": folder.name,
+                "key": key,
+                "code": code,
+                "uids": list(uids),
+                "records": list(records),
+                "rejects": sorted(rejects, key=lambda reject: reject.uid),
+                "fields": {field.name: _write_field(temporary, field, arrays[field.name]) for field in fields},
+            }
+            with (temporary / SHARD_FILE).open("wb") as file:
+                file.write(canonical_json(manifest).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            write_tries(temporary, tries or {})
+            sync_folder(temporary)
+            _commit(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_tries(folder: Path, tries: Mapping[str, int]) -> None:
+    """Note in a shard how often each rejected asset was tried, where that was more than once.
+
+    It is a file of its own, which shard.json does not name: another try that fails changes nothing for who reads the
+    shard, so it must not change the shard's digest.
+    """
+    more = {uid: count for uid, count in sorted(tries.items()) if count > 1}
+    if more:
+        temporary = folder / f".{TRIES_FILE}"
+        temporary.write_text(canonical_json(more) + "\n", encoding="utf-8")
+        temporary.replace(folder / TRIES_FILE)
 
 
 def remove_leftovers(root: Path, *, keep: Iterable[str]) -> list[str]:
@@ -157,12 +178,4 @@ def _commit(temporary: Path, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         temporary.rename(folder)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder.parent)

@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ltm3d.errors import ConfigError, DataError
+from ltm3d.durability import durable_writing, sync_folder
+from ltm3d.errors import ConfigError, DataError, StorageError
 from ltm3d.freshness.code import NO_CODE, StageCode
 from ltm3d.nn.weights import WEIGHTS_FILE
 
@@ -32,6 +33,7 @@ METRICS_FILE = "metrics.jsonl"
 DELIVERED_FILE = "delivered_step"
 FAILURE_FILE = "failure.json"
 STOP_FILE = "stop"  # asks the workers for a checkpoint and to end
+STEPPING_FILE = "stepping"  # the workers have done a step of this attempt, and hear of a stop
 UNAVERAGED_FILE, BEST_FILE = "unaveraged.safetensors", "best.safetensors"
 CHECKPOINTS = "checkpoints"
 COMMIT_FILE = "COMMIT"
@@ -42,13 +44,12 @@ _OURS = (
     DELIVERED_FILE,
     FAILURE_FILE,
     STOP_FILE,
+    STEPPING_FILE,
     WEIGHTS_FILE,
     UNAVERAGED_FILE,
     BEST_FILE,
-    RUN_FILE,
-)
+)  # beside RUN_FILE, which says whose they are
 _PREFIX = "checkpoint-"
-_SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's list of the checkpoints it knows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +84,24 @@ class Checkpoint:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file so that a reader finds the old or the new one, never a part."""
+    """Write a JSON file so that a reader finds the old or the new one, never a part, also after a crash.
+
+    Raises:
+        StorageError: the file system cannot keep that promise.
+        OSError: the disk is full, or fails.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        json.dump(value, file, indent=2, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with durable_writing(path):
+        try:
+            with temporary.open("w") as file:
+                json.dump(value, file, indent=2, sort_keys=True)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
 
 
 def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
@@ -98,13 +109,19 @@ def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
 
     A run of code that gives the same goes on as it is, with the digest it began with.
 
+    Killed at any moment, it leaves the run that was there, or a folder that the next claim empties.
+
     Raises:
         DataError: the folder holds files of these names that no run of ours wrote.
+        StorageError: what is there cannot be removed, or the file system does not keep what is written.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
+    for name in (*_OURS, RUN_FILE):
+        for path in run_dir.glob(f"{name}.*.tmp"):  # a killed `write_json`
+            path.unlink(missing_ok=True)
     owner = run_dir / RUN_FILE
-    found = [name for name in (*_OURS, CHECKPOINTS) if (run_dir / name).exists()]
     if not owner.is_file():
+        found = [name for name in (*_OURS, CHECKPOINTS) if (run_dir / name).exists()]
         if found:
             raise DataError(f"{run_dir} holds {', '.join(found)} but no {RUN_FILE}: not a run of ours, move it away")
     else:
@@ -117,10 +134,16 @@ def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
             logger.info("%s", code.explain(run_dir, before.get("code"), f"{done} will be trained again"))
         else:
             logger.info("%s: settings or data changed since the run there; training starts afresh", run_dir)
-        for name in _OURS:
-            (run_dir / name).unlink(missing_ok=True)
-        if (run_dir / CHECKPOINTS).is_dir():
-            shutil.rmtree(run_dir / CHECKPOINTS)
+        write_json(owner, {"identity": "", "code": ""})  # nobody's from now on: what is half removed is never read
+        try:
+            for name in _OURS:
+                (run_dir / name).unlink(missing_ok=True)
+            if (run_dir / CHECKPOINTS).is_dir():
+                shutil.rmtree(run_dir / CHECKPOINTS)
+        except OSError as error:
+            raise StorageError(
+                f"the run before cannot be removed ({error}): remove {run_dir}, then run again"
+            ) from error
     write_json(owner, {"identity": identity, "code": code.digest})
 
 
@@ -149,24 +172,39 @@ def digest_files(folder: Path, *, rank: int, world_size: int) -> dict[str, list[
     """Force a worker's files to the disk and return their sizes and hashes by name.
 
     A worker's are those that end in its number, as in zero-00001.safetensors; the first has the others, too.
+
+    Raises:
+        StorageError: the file system cannot do so.
+        OSError: the disk is full, or fails.
     """
     found = {}
     for name in _names(folder):
         if _reader(name, world_size) == rank:
-            with (folder / name).open("rb") as file:
+            with durable_writing(folder / name), (folder / name).open("rb") as file:
                 os.fsync(file.fileno())
                 found[name] = [os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()]
     return found
 
 
 def commit(folder: Path, record: Commit) -> None:
-    """Declare a checkpoint whole; called once, after all workers have written."""
+    """Declare a checkpoint whole; called once, after all workers have written.
+
+    Raises:
+        StorageError, OSError: as `write_json`; the checkpoint may count nevertheless, see `discard`.
+    """
     write_json(folder / COMMIT_FILE, asdict(record))
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with durable_writing(folder):
+        sync_folder(folder.parent)
+
+
+def discard(folder: Path) -> None:
+    """Remove a checkpoint, first what makes it count.
+
+    Raises:
+        OSError: some of it stays.
+    """
+    (folder / COMMIT_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def committed(folder: Path) -> list[Checkpoint]:
@@ -215,37 +253,26 @@ def check_fits(checkpoint: Checkpoint, *, engine: str) -> None:
 
 
 def sweep(folder: Path, *, keep: int) -> None:
-    """Remove checkpoints that are not whole, and all but the newest `keep` and the best. No worker may be writing."""
+    """Remove checkpoints that are not whole, and all but the newest `keep` and the best. No worker may be writing.
+
+    What cannot be removed stays, with a warning: it takes room and harms nothing.
+    """
     found = committed(folder)
     kept = {checkpoint.folder for checkpoint in found[-keep:]}
     if (best := best_of(found)) is not None:
         kept.add(best.folder)
     for path in folder.glob(f"{_PREFIX}*"):
         if path not in kept:
-            (path / COMMIT_FILE).unlink(missing_ok=True)  # first: what is half removed must not count
-            shutil.rmtree(path)
+            try:
+                discard(path)
+            except OSError as error:
+                logger.warning("%s is not needed any more, but cannot be removed: %s", path, error)
 
 
 def best_of(checkpoints: list[Checkpoint]) -> Checkpoint | None:
     """Return the checkpoint of the lowest validation loss, the newest of equals; None if none was validated."""
     losses = [(each.commit.validation_loss, -each.step, each) for each in checkpoints]
     return min((row for row in losses if row[0] is not None), key=lambda row: row[:2], default=(None, 0, None))[2]
-
-
-def repair_snapshot(folder: Path) -> None:
-    """Put Ray Train's list of checkpoints aside if it cannot be read or names one that is not there.
-
-    It is written in place, so a full disk or a kill leaves it truncated, and Ray then refuses to start.
-    Without the list Ray starts with none, and the workers go on from the newest committed checkpoint.
-    """
-    path = folder / _SNAPSHOT
-    if not path.is_file():
-        return
-    there = {checkpoint.folder.name for checkpoint in committed(folder)}
-    named = _named_checkpoints(read_json(path))
-    if named is None or not named <= there:
-        logger.warning("%s does not fit the checkpoints beside it; put aside", path)
-        path.replace(path.with_name(path.name + ".broken"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -255,14 +282,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _named_checkpoints(snapshot: dict[str, Any]) -> set[str] | None:
-    try:
-        results = [*snapshot["checkpoint_results"], snapshot["latest_checkpoint_result"]]
-        return {result["checkpoint_dir_name"] for result in results if result is not None}
-    except (KeyError, TypeError):
-        return None
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """Stopping and being pre-empted: all workers hear of it at the same step, and keep their state before they go."""
 
+import _thread
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -13,10 +14,12 @@ import torch
 from torch import distributed as dist
 
 from ltm3d.errors import Ltm3dError
-from ltm3d.training.checkpoint import STOP_FILE
+from ltm3d.training.checkpoint import STEPPING_FILE, STOP_FILE, checkpoint_folder, committed
 from ltm3d.training.loop import Place
 
 logger = logging.getLogger(__name__)
+
+WAIT_S = 9.0  # that Ctrl-C lets the workers have to keep their state
 
 _GO_ON, _SAVE, _STOP = range(3)
 
@@ -35,6 +38,7 @@ class Interruption:
     def __init__(self, place: Place, run_dir: Path, notice: Callable[[], bool]) -> None:
         self.world_size = place.world_size
         self.path = run_dir / STOP_FILE if place.rank == 0 else None
+        self.is_heard_of = False
         self.notice = notice
         self.noticed = False
         self.stops = False
@@ -44,6 +48,10 @@ class Interruption:
 
     def wants_checkpoint(self) -> bool:
         """Say whether the state is to be kept now; all workers call it after each step and hear the same."""
+        if self.path is not None and not self.is_heard_of:
+            with suppress(OSError):  # a full disk: Ctrl-C then costs the steps since the last checkpoint
+                self.path.with_name(STEPPING_FILE).touch()
+                self.is_heard_of = True
         asked = torch.tensor(self._look())
         if self.world_size > 1:
             dist.all_reduce(asked, op=dist.ReduceOp.MAX, group=self.group)
@@ -58,37 +66,63 @@ class Interruption:
         return _SAVE if not self.noticed and self.notice() else _GO_ON
 
 
+def stopped_line(name: str, run_dir: Path) -> str:
+    """Say where a run that was stopped goes on."""
+    step = max((found.step for found in committed(checkpoint_folder(run_dir, name))), default=0)
+    return f"{name}: stopped at step {step}; the next run goes on from there"
+
+
 def request_stop(run_dir: Path) -> None:
     """Ask a run's workers to keep their state after the step they are in, and to end."""
     (run_dir / STOP_FILE).touch()
 
 
 @contextmanager
-def stopping_on_sigterm(run_dir: Path) -> Iterator[None]:
-    """Turn SIGTERM into a request to stop while the body runs, and deliver it when the body has ended.
+def stopping_on_signals(run_dir: Path) -> Iterator[Callable[[], bool]]:
+    """Turn SIGTERM and Ctrl-C into a request to stop while the body runs.
 
-    Only in the main thread, which is where Python hears of signals. A second SIGTERM is not waited with.
+    SIGTERM is delivered when the body has ended. Ctrl-C raises KeyboardInterrupt in the body: at once where the workers
+    have not done a step yet; else if they have not ended after `WAIT_S`. A second signal is obeyed at once.
+
+    Only in the main thread, which is where Python hears of signals.
+
+    Returns:
+        What says whether Ctrl-C was pressed.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: False
         return
     heard: list[int] = []
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    impatience = threading.Timer(WAIT_S, _thread.interrupt_main)
+    impatience.daemon = True
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def terminate(number: int, frame: FrameType | None) -> None:
         heard.append(number)
         logger.warning("SIGTERM: keeping the state after this step; a second one ends at once")
         request_stop(run_dir)
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
 
-    signal.signal(signal.SIGTERM, stop)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        is_first = signal.SIGINT not in heard
+        heard.append(number)
+        if not is_first or not (run_dir / STEPPING_FILE).exists():
+            raise KeyboardInterrupt
+        request_stop(run_dir)
+        impatience.start()
+
+    signal.signal(signal.SIGTERM, terminate)
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield lambda: signal.SIGINT in heard
     except TrainingStopped as error:
-        if heard:  # the signal ends this process, perhaps without another word
+        if signal.SIGTERM in heard:  # it ends this process, perhaps without another word
             logger.warning("%s", error)
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
-        if heard:
+        impatience.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if signal.SIGTERM in heard:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -24,7 +24,7 @@ from ltm3d.training.config import TrainingConfig, identity, micro_batch_size
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.engine import engine_name
 from ltm3d.training.export import start_key
-from ltm3d.training.interruption import TrainingStopped, stopping_on_sigterm
+from ltm3d.training.interruption import TrainingStopped, stopped_line, stopping_on_signals
 from ltm3d.training.loop import Place, TrainingDiverged
 from ltm3d.training.progress import OnMetrics, following
 from ltm3d.training.worker import Job, run_worker
@@ -83,6 +83,7 @@ def train(
     Raises:
         TrainingDiverged: the loss or the gradient was not finite in too many steps.
         TrainingStopped: somebody asked the run to stop (`request_stop`); SIGTERM does so, too, and is then obeyed.
+        KeyboardInterrupt: Ctrl-C, with the step that was kept.
         ConfigError: the batch does not divide, or the checkpoint is of another engine.
         DataError: there is nothing to train on.
         StorageError: the disk cannot hold what the run writes.
@@ -140,14 +141,17 @@ def _run(
     folder = files.checkpoint_folder(job.run_dir, job.name)
     failure = job.run_dir / files.FAILURE_FILE
     failure.unlink(missing_ok=True)
-    (job.run_dir / files.STOP_FILE).unlink(missing_ok=True)
+    for name in (files.STOP_FILE, files.STEPPING_FILE):
+        (job.run_dir / name).unlink(missing_ok=True)
     files.sweep(folder, keep=job.config.keep_checkpoints)
-    files.repair_snapshot(folder)
-    for found in files.committed(folder):
+    kept = files.committed(folder)
+    for found in kept:
         files.check_fits(found, engine=engine_name(job.config))
     config = job.config
+    if kept:
+        logger.info("%s: going on from step %d of %d", job.name, kept[-1].step, config.num_steps)
     with (
-        stopping_on_sigterm(job.run_dir),
+        stopping_on_signals(job.run_dir) as is_interrupted,
         following(
             job.run_dir,
             name=job.name,
@@ -158,14 +162,20 @@ def _run(
     ):
         try:
             work()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped_line(job.name, job.run_dir)) from None
+        except Exception:
+            if is_interrupted() and not failure.is_file():  # what breaks as the run is taken down
+                raise KeyboardInterrupt(stopped_line(job.name, job.run_dir)) from None
+            raise
         finally:
             if failure.is_file():
                 _raise_left(failure)
         result = _result(job.run_dir)
-        if result is None:
-            assert (job.run_dir / files.STOP_FILE).is_file(), "the workers ended without a result"
-            steps = [found.step for found in files.committed(folder)]
-            raise TrainingStopped(f"{job.name}: stopped; the next run goes on from step {max(steps, default=0)}")
+        if result is None or is_interrupted():
+            assert result is not None or (job.run_dir / files.STOP_FILE).is_file(), "the workers ended without a result"
+            line = stopped_line(job.name, job.run_dir)
+            raise KeyboardInterrupt(line) if is_interrupted() else TrainingStopped(line)
     return result
 
 
@@ -188,7 +198,13 @@ def _fit(job: Job, resources: Resources) -> None:
 
     from ltm3d.training.ray_group import MeetingConfig
 
-    class LocalTrainer(TorchTrainer):
+    class Trainer(TorchTrainer):
+        """Leave Ctrl-C to us: Ray's handler waits for workers that may not have started, and ends with code 1."""
+
+        def _register_sigint_handler(self, controller: Any) -> None:
+            pass
+
+    class LocalTrainer(Trainer):
         """Start one process less: it frees what a dead driver held, and here Ray dies with the driver."""
 
         def _create_default_callbacks(self) -> list[Any]:
@@ -200,7 +216,7 @@ def _fit(job: Job, resources: Resources) -> None:
     if is_local:  # no other machine that could be taken away: no watcher for that
         settings["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
     with _environment_of(settings):
-        trainer = (LocalTrainer if is_local else TorchTrainer)(
+        trainer = (LocalTrainer if is_local else Trainer)(
             partial(_ray_worker, job),  # not in train_loop_config: Ray's controller would unpickle it, too
             torch_config=MeetingConfig(backend="nccl" if resources.use_gpu else "gloo"),
             scaling_config=ScalingConfig(

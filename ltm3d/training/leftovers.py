@@ -1,11 +1,11 @@
 """What lies in data/runs and no stage will read again: folders of stages that are no more, checkpoints of the past."""
 
-import fcntl
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltm3d.durability import lock_file
 from ltm3d.errors import DataError
 from ltm3d.tracking.spool import RECORDS, RUN_ID, Spool, find_unsent
 from ltm3d.training.checkpoint import CHECKPOINTS, committed, read_result
@@ -16,11 +16,17 @@ LOCK_SUFFIX = ".lock"
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A file or folder that may go."""
+    """A file or folder that may go.
+
+    Attributes:
+        left_out: the representation or target of a stage's matrix that these params leave out, "" for the rest. Another
+            recipe may ask for it again, so it goes only by its name.
+    """
 
     path: Path
     reason: str
     size: int
+    left_out: str = ""
 
 
 def find_run_leftovers(runs: Path, labels: Collection[str]) -> list[Leftover]:
@@ -29,6 +35,7 @@ def find_run_leftovers(runs: Path, labels: Collection[str]) -> list[Leftover]:
     Args:
         labels: see `freshness.stages.stage_labels`.
     """
+    matrices = {label.partition("@")[0] for label in labels if "@" in label}
     found: list[Leftover] = []
     for folder in sorted(path for path in runs.iterdir() if path.is_dir()) if runs.is_dir() else ():
         lock = runs / f"{folder.name}{LOCK_SUFFIX}"
@@ -37,9 +44,18 @@ def find_run_leftovers(runs: Path, labels: Collection[str]) -> list[Leftover]:
             continue
         if folder.name in labels:
             found += [_leftover(path, reason) for path, reason in _idle_parts(folder)]
+            continue
+        stage, _, item = folder.name.partition("@")
+        if item and stage in matrices:
+            state = "finished" if _has_finished(folder) else "begun"
+            found.append(_leftover(folder, f"{state}; params.yaml leaves {item} out", left_out=item))
         else:
             found.append(_leftover(folder, "no stage of dvc.yaml with these params has this name"))
     return found
+
+
+def _has_finished(folder: Path) -> bool:
+    return read_result(folder) is not None or Spool(folder).status == "FINISHED"
 
 
 def _idle_parts(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -67,10 +83,8 @@ def remove_leftover(leftover: Leftover, runs: Path) -> None:
         raise DataError(f"{leftover.path} is not in {runs}; nothing is removed")
     label = leftover.path.relative_to(runs).parts[0]
     with (runs / f"{label}{LOCK_SUFFIX}").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(f"{label} is running now; {leftover.path} stays") from error
+        if not lock_file(file):
+            raise DataError(f"{label} is running now; {leftover.path} stays")
         shutil.rmtree(leftover.path)
         if leftover.path.parent == runs:
             (runs / f"{label}{LOCK_SUFFIX}").unlink()
@@ -81,15 +95,11 @@ def total_size(leftovers: Sequence[Leftover]) -> int:
     return sum(leftover.size for leftover in leftovers)
 
 
-def _leftover(path: Path, reason: str) -> Leftover:
+def _leftover(path: Path, reason: str, *, left_out: str = "") -> Leftover:
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not file.is_symlink())
-    return Leftover(path=path, reason=reason, size=size)
+    return Leftover(path=path, reason=reason, size=size, left_out=left_out)
 
 
 def _is_held(lock: Path) -> bool:
     with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not lock_file(file)

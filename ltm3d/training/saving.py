@@ -3,11 +3,13 @@
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
 from torch import nn
 
+from ltm3d.durability import durable_writing
 from ltm3d.errors import StorageError
 from ltm3d.nn.weights import WEIGHTS_FILE
 from ltm3d.training import checkpoint as files
@@ -32,7 +34,7 @@ def save_checkpoint(
     validation_loss: float | None,
     keep: int,
 ) -> bool:
-    """Write a checkpoint, commit it and remove older ones; where that fails on one worker, none of it stays.
+    """Write a checkpoint, commit it and remove older ones; where one worker cannot write its part, none of it stays.
 
     Args:
         folder: a new one, on storage that all workers share.
@@ -40,22 +42,27 @@ def save_checkpoint(
         keep: how many of the newest stay; the one of the lowest validation loss stays, too.
 
     Returns:
-        Whether the checkpoint counts; the training can go on in both cases.
+        Whether the checkpoint counts; the training can go on in both cases: a full disk may have room the next time.
+
+    Raises:
+        StorageError: on all workers: no checkpoint will ever count here, as the file system does not keep what is
+            written.
     """
-    problem, digests = "", {}
+    problem, is_unable, digests = "", False, {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder)
-    except WRITE_ERRORS as error:
-        problem = f"worker {place.rank}: {error}"
+        with durable_writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder)
+    except (StorageError, *WRITE_ERRORS) as error:
+        problem, is_unable = f"worker {place.rank}: {error}", isinstance(error, StorageError)
     # Until all have written, the folder may hold a file under a passing name, as safetensors writes it.
     if not any(place.gather(problem)):
         try:
             digests = files.digest_files(folder, rank=place.rank, world_size=place.world_size)
-        except WRITE_ERRORS as error:
-            problem = f"worker {place.rank}: {error}"
-    parts = place.gather((problem, digests))
-    problem = "; ".join(part[0] for part in parts if part[0])
+        except (StorageError, *WRITE_ERRORS) as error:
+            problem, is_unable = f"worker {place.rank}: {error}", isinstance(error, StorageError)
+    parts = place.gather((problem, is_unable, digests))
+    problem, is_unable = "; ".join(part[0] for part in parts if part[0]), any(part[1] for part in parts)
     if place.rank == 0 and not problem:
         record = files.Commit(
             run=run,
@@ -63,17 +70,22 @@ def save_checkpoint(
             world_size=place.world_size,
             engine=engine,
             validation_loss=validation_loss,
-            digests={name: digest for _, part in parts for name, digest in part.items()},
+            digests={name: digest for *_, part in parts for name, digest in part.items()},
         )
         try:
             files.commit(folder, record)
-            files.sweep(folder.parent, keep=keep)
-        except OSError as error:
-            problem = f"worker 0: {error}"
-    problem = place.gather(problem)[0]
+        except (StorageError, OSError) as error:
+            problem, is_unable = f"worker 0: {error}", isinstance(error, StorageError)
+    problem, is_unable = place.gather((problem, is_unable))[0]
+    if place.rank == 0 and not problem:
+        files.sweep(folder.parent, keep=keep)
+    elif place.rank == 0:
+        with suppress(OSError):
+            files.discard(folder)
+    if is_unable:
+        raise StorageError(f"the state after step {step} could not be kept: {problem}")
     if problem and place.rank == 0:
         logger.error("the state after step %d could not be kept, training goes on without: %s", step, problem)
-        shutil.rmtree(folder, ignore_errors=True)
     return not problem
 
 

@@ -73,7 +73,7 @@ def run_worker(job: Job, place: Place, notice: Callable[[], bool] = lambda: Fals
 def _leave(path: Path, error: Ltm3dError) -> None:
     try:
         files.write_json(path, {"type": type(error).__name__, "message": str(error)})
-    except OSError as problem:  # the driver finds it in what Ray reports
+    except (OSError, StorageError) as problem:  # the driver finds it in what Ray reports
         logger.error("%s could not be written: %s", path, problem)
 
 

@@ -37,8 +37,7 @@ def build_targets_shard(job: ShardJob, *, target: str, config: Any, seed: int) -
             mesh_at(meshes, places[uid]),
             config.target,
             asset_rng(seed, uid),
-            timeout_s=config.child.timeout_s,
-            memory_mb=config.child.memory_mb,
+            limits=config.child,
         )
 
     return map_assets(places, build, fields=kind.fields)

@@ -21,6 +21,7 @@ from ltm3d.shards.read import read_shard
 from ltm3d.transforms.assets import Asset, map_assets, object_record, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
+from ltm3d.transforms.retries import MAX_TRIES, check_max_tries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class CleanConfig:
         limits: of the file; child: of the process that reads it.
         shape: what the surface must be like.
         remesh: wraps what is not watertight; None leaves every surface as it is.
+        max_tries: of an asset that ran out of time or memory, or crashed: one a run of the stage.
         val_fraction, test_fraction: shares by a hash of the uid; the rest is for training.
     """
 
@@ -57,12 +59,14 @@ class CleanConfig:
     shape: ShapeLimits = field(default_factory=ShapeLimits)
     remesh: RemeshConfig | None = None
     max_reject_fraction: float = 0.1
+    max_tries: int = MAX_TRIES
     val_fraction: float = 0.1
     test_fraction: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("max_reject_fraction", "val_fraction", "test_fraction"):
             check_fraction(name, getattr(self, name))
+        check_max_tries(self.max_tries)
         if self.val_fraction + self.test_fraction >= 1:
             total = self.val_fraction + self.test_fraction
             raise ConfigError(f"val_fraction + test_fraction is {total:g}; leave some assets for training")
@@ -91,8 +95,7 @@ def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
                 config.limits,
                 config.remesh,
                 config.shape,
-                timeout_s=config.child.timeout_s,
-                memory_mb=config.child.memory_mb,
+                limits=config.child,
             )
             colors = np.zeros((0, 3), np.uint8) if mesh.vertex_colors is None else mesh.vertex_colors
             arrays = {"vertices": mesh.vertices, "faces": mesh.faces, "vertex_colors": colors}

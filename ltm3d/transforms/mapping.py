@@ -9,11 +9,12 @@ from ltm3d.errors import DataError
 from ltm3d.schema import Field
 from ltm3d.shards.ledger import Ledger
 from ltm3d.shards.rates import Measurement, rate_log, rates_file, read_measurements
-from ltm3d.shards.read import Shard, committed_shard, read_shard
+from ltm3d.shards.read import committed_shard, read_shard
 from ltm3d.shards.write import remove_leftovers
 from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform, plan_jobs
 from ltm3d.transforms.progress import Progress
 from ltm3d.transforms.ray_tasks import MapRows, ModelActor, finished_rows, run_row
+from ltm3d.transforms.retries import MAX_TRIES, count_reasons, uids_to_try_again
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 WORKER_RETRIES = 2  # a worker that dies is started anew so often; Ray Data's own default is for ever
 MEASURED = ("key", "num_assets", "num_kept", "cpu_seconds", "num_bytes", "machine")  # of a finished row
-UNSETTLED = ("fetch_error", "failed")  # rejects of a committed shard that another run may well mend
 
 
 def map_shards(
@@ -36,11 +36,16 @@ def map_shards(
     num_workers: int,
     label: str,
     max_reject_fraction: float,
+    max_tries: int = MAX_TRIES,
 ) -> Ledger:
     """Run a function over the shards that are not yet committed, in parallel.
 
+    Of a committed shard those assets alone are tried again that another run may mend: `failed` and `fetch_error` at
+    each run, `timeout`, `out_of_memory` and `crash` until they were tried `max_tries` times.
+
     Args:
-        transform: picklable; what it raises is a fault of the stage, not of an asset.
+        transform: picklable; works on each asset by itself, as it is also called for some of a shard's. What it raises
+            is a fault of the stage, not of an asset.
         label: the stage's name, for people.
 
     Returns:
@@ -58,7 +63,9 @@ def map_shards(
         pool = TaskPoolStrategy(size=min(num_workers, num_rows))
         return dataset.map(run_row, fn_kwargs=arguments, compute=pool, num_cpus=1, max_retries=WORKER_RETRIES)
 
-    return _map(jobs, map_rows, output=output, label=label, max_reject_fraction=max_reject_fraction)
+    return _map(
+        jobs, map_rows, output=output, label=label, max_reject_fraction=max_reject_fraction, max_tries=max_tries
+    )
 
 
 def map_shards_with_model(
@@ -74,6 +81,9 @@ def map_shards_with_model(
     num_gpus: float = 0,
 ) -> Ledger:
     """Run a model over the shards that are not yet committed, loading it once an actor.
+
+    A shard with a `failed` or `fetch_error` asset is made over as a whole: what a model makes of an asset may depend on
+    its batch.
 
     Args:
         model_class: `model_class(*constructor_args)` gives a callable from `ShardJob` to `ShardResult`.
@@ -112,6 +122,7 @@ def _map(
     output: Path,
     label: str,
     max_reject_fraction: float,
+    max_tries: int | None = None,
 ) -> Ledger:
     if not jobs:
         raise DataError(f"{label}: no asset to work on; name more objects in the recipe's sources")
@@ -124,14 +135,19 @@ def _map(
     ledger = Ledger(stage=label)
     todo: list[ShardJob] = []
     outdated: list[tuple[ShardJob, str]] = []
+    again: dict[str, tuple[str, ...]] = {}  # shard → the assets that are tried again, in one that stays
     for job in jobs:
         shard = committed_shard(output / job.name, job.key)
-        if shard is not None and not job.is_stale and job.code.accepts(shard.code) and _is_settled(shard):
+        if shard is None or job.is_stale or not job.code.accepts(shard.code):
+            todo.append(job)
+            if shard is not None and not job.code.accepts(shard.code):
+                outdated.append((job, shard.code))
+        elif uids := uids_to_try_again(shard, max_tries or 1):
+            todo.append(job)
+            if max_tries is not None:
+                again[job.name] = uids
+        else:
             ledger.add(shard)
-            continue
-        todo.append(job)
-        if shard is not None and not job.code.accepts(shard.code):
-            outdated.append((job, shard.code))
     if outdated:
         _say_outdated(outdated, output, label)
     if len(todo) < len(jobs):
@@ -142,16 +158,20 @@ def _map(
             len(jobs),
         )
     tasks: set[str] = set()
-    progress = Progress(label, sum(len(job.uids) for job in todo))
+    if again:
+        number, reasons = count_reasons({read_shard(output / name): uids for name, uids in again.items()})
+        logger.info("%s: %d assets are tried again, their shards' others stay: %s", label, number, reasons)
+    progress = Progress(label, sum(len(again.get(job.name, job.uids)) for job in todo))
     keys = {job.name: job.key for job in jobs}
     with progress, rate_log(rates_file(output, label), keys) as log_rate:
-        for row in finished_rows(todo, map_rows, label) if todo else ():
+        for row in finished_rows(todo, map_rows, label, again=again) if todo else ():
             if row["error"]:
                 message = f"{label}, {row['name']}: {row['error']}"
                 raise DataError(message) if row["is_expected"] else RuntimeError(message)
             ledger.add(read_shard(output / row["name"]))
             tasks.add(row["task"])
-            log_rate(Measurement(shard=row["name"], **{name: row[name] for name in MEASURED}))
+            if row["name"] not in again:  # the rates are those of whole shards
+                log_rate(Measurement(shard=row["name"], **{name: row[name] for name in MEASURED}))
             progress.advance(row["num_assets"])
     ledger.num_tasks = len(tasks)
     ledger.write(output)
@@ -173,7 +193,3 @@ def _say_outdated(outdated: Sequence[tuple[ShardJob, str]], output: Path, label:
     job, before = outdated[0]
     state_dir = output if rates is None else rates.parent
     logger.info("%s", job.code.explain(state_dir, before, what))
-
-
-def _is_settled(shard: Shard) -> bool:
-    return not any(reject.reason in UNSETTLED for reject in shard.rejects)

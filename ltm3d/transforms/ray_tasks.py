@@ -4,15 +4,18 @@ import logging
 import os
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.schema import Field
 from ltm3d.shards.rates import cpu_seconds, describe_machine
+from ltm3d.shards.read import committed_shard
 from ltm3d.shards.write import write_shard
 from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform
+from ltm3d.transforms.retries import commit_retried
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -20,8 +23,14 @@ if TYPE_CHECKING:
 MapRows = Callable[["Dataset", int], "Dataset"]  # a data set of one row a shard, and their number → finished rows
 
 
-def finished_rows(jobs: Sequence[ShardJob], map_rows: MapRows, label: str) -> Iterator[dict[str, Any]]:
-    """Give one row a finished shard, as they come."""
+def finished_rows(
+    jobs: Sequence[ShardJob], map_rows: MapRows, label: str, *, again: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """Give one row a finished shard, as they come.
+
+    Args:
+        again: the assets that are tried again, of shards that are there.
+    """
     import ray
     import ray.data
 
@@ -37,6 +46,7 @@ def finished_rows(jobs: Sequence[ShardJob], map_rows: MapRows, label: str) -> It
             "inputs": [str(path.absolute()) for path in job.inputs],
             "key": job.key,
             "code": job.code.digest,
+            "again": list(again.get(job.name, ())),
         }
         for job in jobs
     ]
@@ -65,18 +75,24 @@ def run_row(row: dict[str, Any], *, transform: Transform, fields: Sequence[Field
     folder = output.absolute() / job.name
     error, is_expected = "", False
     num_kept, num_bytes, started = 0, 0, cpu_seconds()
+    again = tuple(row["again"])
+    before = committed_shard(folder, job.key) if again else None
     try:
-        result = transform(job)
-        write_shard(
-            folder,
-            fields=fields,
-            arrays=result.arrays,
-            uids=result.uids,
-            records=result.records,
-            rejects=result.rejects,
-            key=job.key,
-            code=row["code"],
-        )
+        if before is not None:
+            result = transform(replace(job, uids=again))
+            commit_retried(before, result, job=job, again=again, fields=fields)
+        else:
+            result = transform(job)
+            write_shard(
+                folder,
+                fields=fields,
+                arrays=result.arrays,
+                uids=result.uids,
+                records=result.records,
+                rejects=result.rejects,
+                key=job.key,
+                code=row["code"],
+            )
         num_kept, num_bytes = len(result.uids), sum(path.stat().st_size for path in folder.iterdir())
     except (Ltm3dError, OSError) as caught:
         error, is_expected = str(caught), True
@@ -88,7 +104,7 @@ def run_row(row: dict[str, Any], *, transform: Transform, fields: Sequence[Field
         "task": ray.get_runtime_context().get_task_id(),
         "error": error,
         "is_expected": is_expected,
-        "num_assets": len(job.uids),
+        "num_assets": len(job.uids if before is None else again),
         "num_kept": num_kept,
         "cpu_seconds": cpu_seconds() - started,
         "num_bytes": num_bytes,

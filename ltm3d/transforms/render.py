@@ -15,6 +15,7 @@ from ltm3d.shards.read import read_shard
 from ltm3d.transforms.assets import Asset, map_assets, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
 from ltm3d.transforms.mapping import ShardJob, ShardResult
+from ltm3d.transforms.retries import MAX_TRIES, check_max_tries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +24,17 @@ class RenderConfig:
 
     Attributes:
         child: limits of the process that renders.
+        max_tries: of an asset that ran out of time or memory, or crashed: one a run of the stage.
     """
 
     views: ViewConfig = field(default_factory=ViewConfig)
     child: ChildLimits = field(default_factory=ChildLimits)
     max_reject_fraction: float = 0.02
+    max_tries: int = MAX_TRIES
 
     def __post_init__(self) -> None:
         check_fraction("max_reject_fraction", self.max_reject_fraction)
+        check_max_tries(self.max_tries)
 
 
 def render_shard(job: ShardJob, *, config: RenderConfig, seed: int) -> ShardResult:
@@ -45,8 +49,7 @@ def render_shard(job: ShardJob, *, config: RenderConfig, seed: int) -> ShardResu
             config.views,
             seed,
             uid,
-            timeout_s=config.child.timeout_s,
-            memory_mb=config.child.memory_mb,
+            limits=config.child,
         )
         return views, {}
 

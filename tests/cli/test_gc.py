@@ -1,5 +1,6 @@
 """`ltm3d gc` in a small checkout; what it finds is tested in tests/tracking and tests/training."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,47 @@ def test_it_lists_and_removes_on_request_only(checkout: Path, capsys: pytest.Cap
     call()
     assert "nothing to remove" in capsys.readouterr().out
     assert not (checkout / "mlflow.db").exists(), "no registry is made for looking"
+
+
+@pytest.fixture
+def smaller_recipe(checkout: Path) -> Path:
+    """The checkout after a recipe of two representations, of which params.yaml has one now."""
+    matrix = {"matrix": {"representation": "${representations}"}, "cmd": "c"}
+    (checkout / "dvc.yaml").write_text(
+        yaml.safe_dump({"stages": {"download": {"cmd": "c"}, "train_generator": matrix}})
+    )
+    for item in ("sdf", "mesh"):
+        folder = checkout / "data/runs" / f"train_generator@{item}"
+        folder.mkdir()
+        folder.with_name(f"{folder.name}.lock").touch()
+        (folder / "mlflow_run_id").write_text("1")
+        (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+        (folder / "result.json").write_text(json.dumps({"steps": 800}))
+    return checkout
+
+
+def test_runs_that_the_recipe_leaves_out_stay_until_they_are_named(
+    smaller_recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished = smaller_recipe / "data/runs/train_generator@mesh"
+    for arguments in ((), ("--delete",)):
+        call(*arguments)
+        _, _, apart = capsys.readouterr().out.partition("they stay unless asked for (--left-out mesh):\n")
+        assert apart.splitlines()[0].split() == (
+            ["2.0", "MB", "data/runs/train_generator@mesh", "(finished;", "params.yaml", "leaves", "mesh", "out)"]
+        )
+        assert finished.is_dir()
+    assert not (smaller_recipe / "data/runs/old").exists(), "the rest has gone"
+    call("--left-out", "mesh")
+    assert "2.0 MB could go" in capsys.readouterr().out and finished.is_dir()
+    call("--delete", "--left-out", "mesh")
+    assert not finished.exists() and (smaller_recipe / "data/runs/train_generator@sdf/result.json").is_file()
+
+
+def test_a_name_that_is_not_left_out_removes_nothing(smaller_recipe: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--left-out sdf: params\.yaml leaves out no such runs; there are: mesh"):
+        app.main(["gc", "--delete", "--left-out", "sdf"])
+    assert (smaller_recipe / "data/runs/old").is_dir()
 
 
 def test_outside_a_checkout_it_says_where_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stubborn_files import lacking_file_system
 from toy_params import PARAMS
 
 from ltm3d.errors import ConfigError, DataError, Ltm3dError
@@ -125,6 +126,16 @@ def test_a_held_lock_is_one_clear_line(checkout: Path, monkeypatch: pytest.Monke
     assert message == (
         "error: toy@sdf is already running in this checkout (process 4711); wait for it, or stop it first"
     )
+
+
+def test_a_file_system_without_locks_is_told_in_one_line(checkout: Path) -> None:
+    command = write_stage(checkout, "def main():\n    _stage.stage('toy', minutes='', disk='').__enter__()")
+    lack = lacking_file_system(checkout, locks=checkout)
+    done = subprocess.run(command, cwd=checkout, env=environment(**lack), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    told = done.stderr.strip().splitlines()[-1]
+    assert told.startswith("error: data/runs/toy.lock: the file system refuses a lock by flock (Function not")
+    assert "move data/ (LTM3D_DATA) to a local disk" in told
 
 
 def test_a_lock_is_free_again_after_use(tmp_path: Path) -> None:

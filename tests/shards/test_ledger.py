@@ -6,7 +6,7 @@ from shard_folders import write_example
 from ltm3d.errors import ConfigError, DataError
 from ltm3d.shards.ledger import check_fraction, ledger_of, read_ledger
 from ltm3d.shards.read import list_shards
-from ltm3d.shards.write import Reject
+from ltm3d.shards.write import Reject, write_tries
 
 
 @pytest.fixture
@@ -25,6 +25,18 @@ def test_every_asset_is_counted_once(ledger):
     assert len(ledger) == 10
 
 
+def test_tries_are_counted_of_what_a_busy_machine_may_cost(ledger, tmp_path):
+    assert ledger.tries == {"a-z": 1, "a-b": 1, "b-z": 1, "b-b": 1}
+    write_tries(tmp_path / "shard-00000", {"a-z": 3, "a-b": 1})
+    again = ledger_of("clean_meshes", list_shards(tmp_path))
+    assert again.tries == {"a-z": 3, "a-b": 1, "b-z": 1, "b-b": 1}
+    again.reject(Reject(uid="a1", reason="parse_error"))
+    again.write(tmp_path)
+    assert read_ledger(tmp_path).tries == again.tries
+    rows = json.loads((tmp_path / "ledger.json").read_text())["assets"]
+    assert rows["a-z"]["tries"] == 3 and "tries" not in rows["a1"]
+
+
 def test_the_table_names_reason_count_and_an_example(ledger):
     ledger.reject(Reject(uid="a1", reason="duplicate", detail="of a0"))
     lines = ledger.to_table().splitlines()
@@ -40,7 +52,7 @@ def test_it_is_written_sorted_and_comes_back(ledger, tmp_path):
     assert json.loads(text)["counts"] == ledger.counts()
     rows = json.loads(text)["assets"]
     assert list(rows) == sorted(rows)
-    assert rows["a-b"] == {"status": "rejected", "reason": "crash:SIGSEGV", "detail": ""}
+    assert rows["a-b"] == {"status": "rejected", "reason": "crash:SIGSEGV", "detail": "", "tries": 1}
     assert rows["a0"]["status"] == "ok"
     assert read_ledger(tmp_path) == ledger
     with pytest.raises(DataError, match="run its stage"):

@@ -7,7 +7,7 @@ import pytest
 from shard_folders import FIELDS, example_arrays, write_example
 
 from ltm3d.shards import write
-from ltm3d.shards.read import committed_shard
+from ltm3d.shards.read import committed_shard, read_shard
 from ltm3d.shards.write import Reject, remove_leftovers, write_shard
 
 
@@ -91,6 +91,18 @@ def test_a_failed_write_leaves_the_old_shard_whole(tmp_path, monkeypatch):
         write_example(folder, key="new")
     assert committed_shard(folder, "old") is not None
     assert [path.name for path in tmp_path.iterdir()] == ["shard-00000"]
+
+
+def test_another_try_changes_neither_the_shard_nor_its_digest(tmp_path):
+    folder = tmp_path / "shard-00000"
+    write_example(folder, key="k")
+    before, content = read_shard(folder).digest, (folder / "shard.json").read_bytes()
+    write.write_tries(folder, {"u-z": 2, "u-b": 1})
+    shard = read_shard(folder)
+    assert shard.tries == {"u-z": 2, "u-b": 1}
+    assert shard.digest == before and (folder / "shard.json").read_bytes() == content
+    write_example(folder, key="k")
+    assert read_shard(folder).tries == {"u-z": 1, "u-b": 1}, "a shard that is made over counts anew"
 
 
 def test_a_new_key_replaces_a_shard_and_its_old_files(tmp_path):

@@ -1,6 +1,6 @@
 """A stage of a test's checkout: it trains the toy in the Ray it finds, and hands the weights on.
 
-Usage: python toy_stage.py WHAT, with WHAT = fast, slow, missing (its data) or full (its disk).
+Usage: python toy_stage.py WHAT, with WHAT = fast, slow, slower, missing (its data) or full (its disk).
 """
 
 import json
@@ -13,9 +13,10 @@ from toy_training import ToyModel, toy_config, toy_examples
 
 from ltm3d.errors import DataError
 from ltm3d.nn.weights import WEIGHTS_FILE
-from ltm3d.training.launch import train
 from pipelines import _stage
+from pipelines._training import run_training
 
+DELAYS = {"slow": 0.03, "slower": 0.1}  # seconds an example
 WEIGHTS = f"data/toy/{WEIGHTS_FILE}"
 DVC = {"cmd": "python toy_stage.py fast", "deps": ["toy_stage.py"], "params": ["recipe", "seed"], "outs": ["data/toy"]}
 
@@ -33,25 +34,22 @@ def make_checkout(folder: Path) -> Path:
 def main(what: str) -> None:
     """Print what it finds, train, and print how it went."""
     with _stage.stage("toy", minutes="1 minute", disk="1 MB") as stage:
-        stage.start_ray()
         if what == "missing":
             raise DataError("data/tokens/sdf is empty; run encode_tokens (dvc repro)")
         if what == "full":
             Path("/dev/full").write_text("x")
+        result = run_training(
+            stage,
+            config=toy_config(),
+            run_key="toy",
+            build_model=ToyModel,
+            build_examples=toy_examples(delay=DELAYS.get(what, 0.0)),
+            build_validation=toy_examples(count=11),
+        )
         import ray
 
         addresses = {node["NodeManagerHostname"]: node["NodeManagerAddress"] for node in ray.nodes()}
         print("nodes", len(ray.nodes()), "data", stage.data)
-        result = train(
-            name="toy",
-            build_model=ToyModel,
-            build_examples=toy_examples(delay=0.03 if what == "slow" else 0.0),
-            build_validation=None,
-            config=toy_config(),
-            resources=stage.resources,
-            run_dir=stage.state_dir.absolute(),
-            run_key="toy",
-        )
         handed_on = stage.data / "toy"
         handed_on.mkdir(exist_ok=True)
         shutil.copy(result.weights, handed_on)

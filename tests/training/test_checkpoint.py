@@ -1,13 +1,14 @@
 import hashlib
-import json
+import itertools
+from functools import partial
 from pathlib import Path
 
 import pytest
+from kills import killed_at_call
+from stubborn_files import lock_up, undeletable_folder
 
-from ltm3d.errors import ConfigError, DataError
+from ltm3d.errors import ConfigError, DataError, StorageError
 from ltm3d.training import checkpoint as files
-
-SNAPSHOT = "checkpoint_manager_snapshot.json"
 
 
 def make_checkpoint(folder: Path, step: int, *, whole: bool = True, world_size: int = 2) -> Path:
@@ -30,13 +31,6 @@ def make_record(path: Path, step: int, *, world_size: int = 2, loss: float | Non
     )
 
 
-def write_snapshot(folder: Path, *names: str) -> None:
-    """Write what Ray Train writes, as far as it names checkpoints."""
-    results = [{"checkpoint_dir_name": name, "metrics": {}} for name in names]
-    record = {"checkpoint_results": results, "latest_checkpoint_result": results[-1]}
-    (folder / SNAPSHOT).write_text(json.dumps(record))
-
-
 def test_only_committed_checkpoints_count_and_the_newest_is_last(tmp_path: Path) -> None:
     for step in (100, 5, 20):
         make_checkpoint(tmp_path, step)
@@ -55,28 +49,23 @@ def test_sweep_removes_what_is_not_whole_and_what_is_old(tmp_path: Path) -> None
     assert sorted(tmp_path.iterdir()) == sorted([*kept, stranger])
 
 
-def test_a_sound_snapshot_is_left_alone(tmp_path: Path) -> None:
-    path = make_checkpoint(tmp_path, 5)
-    write_snapshot(tmp_path, path.name)
-    before = (tmp_path / SNAPSHOT).read_bytes()
-    files.repair_snapshot(tmp_path)
-    assert (tmp_path / SNAPSHOT).read_bytes() == before
+def test_sweep_goes_on_beside_what_cannot_be_removed(caplog: pytest.LogCaptureFixture) -> None:
+    with undeletable_folder() as folder:
+        stuck = make_checkpoint(folder, 5, whole=False)
+        lock_up(stuck)
+        old, new = make_checkpoint(folder, 10), make_checkpoint(folder, 15)
+        files.sweep(folder, keep=1)
+        assert stuck.is_dir() and not old.exists() and new.is_dir()
+        assert f"{stuck} is not needed any more, but cannot be removed" in caplog.text
 
 
-@pytest.mark.parametrize("content", [b"", b'{"checkpoint_results": [{"checkp', b"[]", b'{"other": 1}', b"\xff\xfe"])
-def test_a_snapshot_that_cannot_be_read_is_put_aside(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / SNAPSHOT).write_bytes(content)
-    files.repair_snapshot(tmp_path)
-    assert not (tmp_path / SNAPSHOT).exists()
-    assert (tmp_path / (SNAPSHOT + ".broken")).read_bytes() == content
-
-
-def test_a_snapshot_of_missing_checkpoints_is_put_aside(tmp_path: Path) -> None:
-    path = make_checkpoint(tmp_path, 5)
-    write_snapshot(tmp_path, path.name, "checkpoint-00000010-w2-gone")
-    files.repair_snapshot(tmp_path)
-    assert not (tmp_path / SNAPSHOT).exists()
-    files.repair_snapshot(tmp_path)  # nothing there: nothing to do
+def test_a_run_before_that_cannot_be_removed_is_one_line(tmp_path: Path) -> None:
+    with undeletable_folder() as folder:
+        files.claim_run(folder, "first")
+        lock_up(make_checkpoint(folder / files.CHECKPOINTS / "run", 5))
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"cannot be removed \(.*denied.*remove .*, then run again"):
+                files.claim_run(folder, "second")
 
 
 def test_a_run_of_another_identity_is_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -88,6 +77,52 @@ def test_a_run_of_another_identity_is_removed_and_nothing_else(tmp_path: Path) -
     assert (tmp_path / files.RESULT_FILE).exists()
     files.claim_run(tmp_path, "second")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow_run_id", files.RUN_FILE]
+
+
+def make_run(folder: Path, identity: str) -> None:
+    """A run that was interrupted, and a file of its stage."""
+    files.claim_run(folder, identity)
+    for step in (5, 10):
+        make_checkpoint(folder / files.CHECKPOINTS / "run", step)
+    (folder / files.METRICS_FILE).write_text("{}\n")
+    files.write_json(folder / files.RESULT_FILE, {"steps": 5})
+    (folder / "mlflow_run_id").write_text("of the stage")
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("next_identity", ["first", "second"])
+def test_a_claim_killed_at_any_moment_leaves_a_folder_that_the_next_run_takes(
+    tmp_path: Path, next_identity: str
+) -> None:
+    """Killed before each of its calls of the file system; whole runs are gone on with, parts of one never."""
+    outcomes = set()
+    for number in itertools.count():
+        folder = tmp_path / str(number)
+        make_run(folder, "first")
+        whole = content_of(folder)
+        is_killed = killed_at_call(number, partial(files.claim_run, folder, "second"))
+        files.claim_run(folder, next_identity)
+        found = content_of(folder)
+        assert files.read_identity(folder) == next_identity
+        assert found == whole or set(found) == {files.RUN_FILE, "mlflow_run_id"}, f"killed at call {number}"
+        outcomes.add(found == whole)
+        if not is_killed:
+            break
+    assert number > 15 and outcomes == ({True, False} if next_identity == "first" else {False})
+
+
+def test_the_first_claim_killed_at_any_moment_leaves_a_folder_that_the_next_run_takes(tmp_path: Path) -> None:
+    for number in itertools.count():
+        folder = tmp_path / str(number)
+        is_killed = killed_at_call(number, partial(files.claim_run, folder, "mine"))
+        files.claim_run(folder, "mine")
+        assert set(content_of(folder)) == {files.RUN_FILE}
+        if not is_killed:
+            break
+    assert number > 3
 
 
 def test_a_folder_with_files_of_others_is_refused(tmp_path: Path) -> None:

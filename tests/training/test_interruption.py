@@ -19,10 +19,10 @@ from ltm3d.training.progress import OnMetrics
 PROGRAM = """
 import signal, sys
 from pathlib import Path
-from ltm3d.training.interruption import TrainingStopped, stopping_on_sigterm
+from ltm3d.training.interruption import TrainingStopped, stopping_on_signals
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 run_dir = Path(sys.argv[1])
-with stopping_on_sigterm(run_dir):
+with stopping_on_signals(run_dir):
     print("started", flush=True)
     while not (run_dir / "stop").exists():
         pass
@@ -58,7 +58,7 @@ def train_toy(run_dir: Path, on_metrics: OnMetrics | None = None, delay: float =
 
 
 def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    with pytest.raises(TrainingStopped, match=r"toy: stopped; the next run goes on from step \d+"):
+    with pytest.raises(TrainingStopped, match=r"toy: stopped at step \d+; the next run goes on from there"):
         train_toy(tmp_path / "run", lambda step, row: request_stop(tmp_path / "run"), delay=0.01)
     stopped_at = files.committed(files.checkpoint_folder(tmp_path / "run", "toy"))[-1].step
     assert 0 < stopped_at < 40

@@ -29,6 +29,8 @@ def test_two_workers_run_zero_1_with_one_thread_each(undisturbed: TrainingResult
     assert [each.step for each in kept[:-2]] in ([], [files.best_of(kept).step])
     names = {path.name for path in kept[-1].folder.iterdir()}
     assert names == {"zero-00000.safetensors", "zero-00001.safetensors", "shared.pt", files.COMMIT_FILE}
+    others = {path.name for path in folder.iterdir()} - {each.folder.name for each in kept}
+    assert others == {".validate_storage_marker"}, "Ray keeps no list of checkpoints that could contradict ours"
 
 
 def test_one_process_of_plain_torch_gives_the_same_losses(undisturbed: TrainingResult, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_folders_of_no_stage_go_and_those_of_others_stay(tmp_path: Path) -> None
     (runs / "by hand").mkdir()
     (runs / "by hand" / "notes.txt").write_text("keep me")
     found = find_run_leftovers(runs, {"download", "train@sdf"})
-    assert [leftover.path.name for leftover in found] == ["train@mesh"]
+    assert [(leftover.path.name, leftover.left_out) for leftover in found] == [("train@mesh", "mesh")]
     assert total_size(found) == sum(path.stat().st_size for path in (runs / "train@mesh").iterdir())
     remove_leftover(found[0], runs)
     assert not (runs / "train@mesh").exists() and not (runs / "train@mesh.lock").exists()

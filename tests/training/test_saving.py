@@ -1,8 +1,11 @@
 """Mostly one process; the same with two workers is in test_survival.py."""
 
 import json
+import os
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +15,7 @@ import pytest
 import torch
 from ranks import run_two_ranks
 from safetensors.torch import load_file
+from stubborn_files import lacking_file_system, lock_up, undeletable_folder
 from torch import Tensor, nn
 from toy_training import ToyModel, computed, toy_config, toy_examples
 
@@ -99,7 +103,7 @@ def test_a_disk_that_is_full_at_the_end_is_told_in_one_line(undisturbed: Trainin
     assert_same_run(tmp_path, undisturbed)
 
 
-def keep(folder: Path, step: int, content: bytes, *, run: str = "mine") -> bool:
+def keep(folder: Path, step: int, content: bytes, *, run: str = "mine", num_kept: int = 2) -> bool:
     return save_checkpoint(
         folder / files.checkpoint_name(step, 1, "abcd"),
         lambda path: (path / "state.pt").write_bytes(content) and None,
@@ -108,7 +112,7 @@ def keep(folder: Path, step: int, content: bytes, *, run: str = "mine") -> bool:
         step=step,
         engine="torch",
         validation_loss=None,
-        keep=2,
+        keep=num_kept,
     )
 
 
@@ -122,6 +126,60 @@ def test_a_checkpoint_that_cannot_be_written_leaves_nothing_and_the_others_stay(
     assert [path.name for path in tmp_path.iterdir()] == [files.checkpoint_name(5, 1, "abcd")]
     assert keep(tmp_path, 15, b"weights") and keep(tmp_path, 20, b"weights")
     assert [each.step for each in files.committed(tmp_path)] == [15, 20]
+
+
+@pytest.mark.parametrize("num_kept", [1, 2])
+def test_an_old_checkpoint_that_cannot_be_removed_does_not_cost_the_new_one(
+    num_kept: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with undeletable_folder() as folder:
+        assert keep(folder, 5, b"weights", num_kept=num_kept)
+        lock_up(folder / files.checkpoint_name(5, 1, "abcd"))
+        for step in (10, 15):
+            assert keep(folder, step, b"weights", num_kept=num_kept)
+        assert "checkpoint-00000005-w1-abcd is not needed any more, but cannot be removed: " in caplog.text
+        assert [each.step for each in files.committed(folder)][-num_kept:] == [10, 15][-num_kept:]
+        found = find_sound(folder, place=Place(), run="mine")
+        assert found is not None and found.step == 15
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from toy_training import ToyModel, toy_config, toy_examples
+from ltm3d.training.launch import train_locally
+train_locally(
+    name="toy", build_model=ToyModel, build_examples=toy_examples(delay=0.01), build_validation=None,
+    config=toy_config(checkpoint_every=20), run_dir=Path(sys.argv[1]), run_key="toy",
+    on_metrics=lambda step, row: Path(sys.argv[2]).touch(),
+)
+"""
+
+
+@pytest.mark.parametrize("is_lacking_at_once", [True, False])
+def test_a_file_system_that_keeps_nothing_stops_the_run_at_the_first_commit(
+    tmp_path: Path, repository: Path, is_lacking_at_once: bool
+) -> None:
+    """Which is that of run.json, or the first checkpoint, where the lack shows later."""
+    lack, run_dir = tmp_path / "lack", tmp_path / "run"
+    if is_lacking_at_once:
+        lack.touch()
+    paths = os.pathsep.join([str(repository), str(repository / "tests/support")])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, run_dir, lack],
+        env=os.environ | {"PYTHONPATH": paths} | lacking_file_system(tmp_path, sync=lack),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    told = done.stderr.strip().splitlines()[-1]
+    what = "" if is_lacking_at_once else "the state after step 20 could not be kept: worker 0: "
+    assert told.startswith(f"ltm3d.errors.StorageError: {what}{run_dir}")
+    assert "fsync of file and folder (Invalid argument): move data/ (LTM3D_DATA) to a local disk" in told
+    assert steps_kept(run_dir) == [] and not (run_dir / files.RESULT_FILE).exists()
+    if not is_lacking_at_once:
+        assert max(row["step"] for row in read_metrics(run_dir)) == 20, "not one step without a checkpoint"
 
 
 def test_a_file_that_another_worker_is_still_writing_is_no_part_of_a_checkpoint(

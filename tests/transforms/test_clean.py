@@ -114,7 +114,7 @@ def dirty_result(tmp_path_factory):
     write_raw(folder, files)
     job = ShardJob(name=folder.name, uids=tuple(files), inputs=(folder,), key="k")
     limits = LoadLimits(max_faces=2_000, max_pixels=10**6)
-    config = CleanConfig(limits=limits, child=ChildLimits(timeout_s=15, memory_mb=1024))
+    config = CleanConfig(limits=limits, child=ChildLimits(timeout_s=15, clock_s=15, memory_mb=1024))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clean_module, "clean_file", hostile_loader.clean_file)
         return clean_shard(job, config=config)

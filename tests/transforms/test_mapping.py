@@ -1,15 +1,15 @@
 import functools
 import importlib
+import json
 import logging
 from pathlib import Path
 
-import numpy as np
 import pytest
 import shard_jobs
 from shard_jobs import FIELDS, number
 
 from ltm3d.errors import DataError
-from ltm3d.shards.ledger import read_ledger
+from ltm3d.shards.ledger import Ledger, read_ledger
 from ltm3d.shards.plan import shard_name
 from ltm3d.shards.rates import read_rates
 from ltm3d.shards.read import ShardSet, list_shards
@@ -25,7 +25,7 @@ def jobs_of(uids=UIDS, num_shards=4, version=1) -> list[ShardJob]:
     return plan_jobs(by_shard, inputs=(), key_parts=(version,))
 
 
-def run(jobs, transform, output, *, num_workers=2, max_reject_fraction=0.1):
+def run(jobs, transform, output, *, num_workers=2, max_reject_fraction=0.1, max_tries=3):
     return map_shards(
         jobs,
         transform,
@@ -34,6 +34,7 @@ def run(jobs, transform, output, *, num_workers=2, max_reject_fraction=0.1):
         num_workers=num_workers,
         label="squares",
         max_reject_fraction=max_reject_fraction,
+        max_tries=max_tries,
     )
 
 
@@ -49,9 +50,9 @@ def test_every_shard_is_one_ray_data_task_and_every_asset_has_a_line(small_ray, 
     assert f"{len(jobs)} Ray Data tasks" in caplog.text
     assert "19 of 20 assets ok" in caplog.text
     assert len(ledger.ok) == 19
-    assert ledger.rejects["n-13"].reason == "timeout"
+    assert ledger.rejects["n-13"].reason == "too_complex"
     assert read_ledger(tmp_path / "out") == read_ledger(tmp_path / "out")
-    assert read_ledger(tmp_path / "out").counts() == {"ok": 19, "timeout": 1}
+    assert read_ledger(tmp_path / "out").counts() == {"ok": 19, "too_complex": 1}
     shards = ShardSet(tmp_path / "out", uids=["n-7", "n-19"])
     assert [int(shards.get("value", i)) for i in range(2)] == [49, 361]
     assert shards.record(1) == {"number": 19}
@@ -199,19 +200,78 @@ def test_a_model_that_cannot_be_loaded_is_told_in_one_line(small_ray, tmp_path):
         )
 
 
-def test_unsettled_rejects_are_tried_again(small_ray, tmp_path):
-    from ltm3d.shards.write import Reject, write_shard
+def run_lossy(output: Path, reason: str, lost: list[str], notes: Path, **settings) -> Ledger:
+    """Run with some assets lost for a reason; what is worked on is noted."""
+    notes.mkdir(exist_ok=True)
+    transform = functools.partial(shard_jobs.lose_and_square, notes, reason, lost)
+    return run(jobs_of(), transform, output, max_reject_fraction=1, **settings)
 
-    job = jobs_of(["n-1", "n-2"], num_shards=1)[0]
-    write_shard(
-        tmp_path / job.name,
-        fields=FIELDS,
-        arrays={"value": [np.array(1)]},
-        uids=["n-1"],
-        records=[{}],
-        rejects=[Reject(uid="n-2", reason="fetch_error", detail="network")],
-        key=job.key,
-    )
-    ledger = run([job], shard_jobs.squares, tmp_path)
-    assert ledger.num_tasks == 1
-    assert ledger.ok == {"n-1", "n-2"}
+
+def worked_on(notes: Path) -> list[str]:
+    found = sorted(path.name for path in notes.iterdir())
+    for path in notes.iterdir():
+        path.unlink()
+    return found
+
+
+@pytest.mark.parametrize("reason", ["failed", "fetch_error", "timeout", "out_of_memory", "crash:SIGKILL"])
+def test_assets_that_another_run_may_mend_are_tried_again_and_their_neighbours_stay(small_ray, tmp_path, reason):
+    """Then the shards are those of a run in which nothing was lost, to the byte, with any number of workers."""
+    notes = tmp_path / "notes"
+    run(jobs_of(), shard_jobs.squares, tmp_path / "calm")
+    run_lossy(tmp_path / "out", reason, ["n-1", "n-4", "n-7"], notes)
+    assert len(worked_on(notes)) == 20
+    ledger = run_lossy(tmp_path / "out", reason, ["n-7"], notes, num_workers=1)
+    assert worked_on(notes) == ["n-1", "n-4", "n-7"]
+    assert ledger.counts() == {"ok": 18, reason: 1, "too_complex": 1}
+    run_lossy(tmp_path / "out", reason, [], notes)
+    assert worked_on(notes) == ["n-7"]
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "calm")
+    assert run_lossy(tmp_path / "out", reason, [], notes).num_tasks == 0
+
+
+def test_what_is_lost_again_and_again_is_settled_and_changes_nothing_for_later_stages(small_ray, tmp_path):
+    notes, out = tmp_path / "notes", tmp_path / "out"
+    digests = set()
+    for tries in (1, 2, 3):
+        ledger = run_lossy(out, "timeout" if tries < 3 else "crash:SIGSEGV", ["n-1"], notes)
+        assert len(worked_on(notes)) == (20 if tries == 1 else 1)
+        assert ledger.tries == {"n-1": tries} == read_ledger(out).tries
+        digests.add(tuple(shard.digest for shard in list_shards(out)))
+    assert len(digests) == 1, "shard.json says what it said"
+    assert ledger.rejects["n-1"].reason == "timeout"
+    assert run_lossy(out, "timeout", ["n-1"], notes).num_tasks == 0 and worked_on(notes) == []
+    assert run_lossy(out, "timeout", ["n-1"], notes, max_tries=4).tries == {"n-1": 4}, "the setting is in no key"
+    assert json.loads((out / "ledger.json").read_text())["assets"]["n-1"]["tries"] == 4
+
+
+def test_a_fault_of_ours_is_tried_at_each_run(small_ray, tmp_path):
+    for time in range(5):
+        run_lossy(tmp_path / "out", "failed", ["n-1"], tmp_path / "notes")
+        assert len(worked_on(tmp_path / "notes")) == (1 if time else 20)
+
+
+def test_the_rates_stay_those_of_whole_shards(small_ray, tmp_path):
+    (tmp_path / "runs" / "squares").mkdir(parents=True)
+    for _ in range(2):
+        run_lossy(tmp_path / "squares", "failed", ["n-1"], tmp_path / "notes")
+        assert read_rates(tmp_path)["squares"].num_assets == 20
+
+
+def test_a_model_makes_a_shard_over_as_a_whole(small_ray, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for lost in (["n-1"], []):
+        ledger = map_shards_with_model(
+            jobs_of(),
+            shard_jobs.Loser,
+            (notes, lost),
+            fields=FIELDS,
+            output=tmp_path / "out",
+            num_workers=1,
+            label="lose",
+            max_reject_fraction=1,
+        )
+        shard = next(job for job in jobs_of() if "n-1" in job.uids)
+        assert worked_on(notes) == (sorted(UIDS) if lost else sorted(shard.uids))
+    assert ledger.counts() == {"ok": 19, "too_complex": 1}

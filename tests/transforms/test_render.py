@@ -54,8 +54,8 @@ def test_random_views_and_lights_depend_on_seed_and_uid_only():
 def test_a_picture_beyond_the_memory_limit_is_a_row_and_the_next_is_taken(job):
     huge = ViewConfig(num_views=1, resolution=4096, supersample=4)
     with pytest.raises(AssetError, match="out_of_memory"):
-        run_isolated(render_views, box(), huge, 0, "a", timeout_s=60, memory_mb=256)
-    views = run_isolated(render_views, box(), VIEWS, 0, "a", timeout_s=60, memory_mb=256)
+        run_isolated(render_views, box(), huge, 0, "a", limits=ChildLimits(memory_mb=256))
+    views = run_isolated(render_views, box(), VIEWS, 0, "a", limits=ChildLimits(memory_mb=256))
     np.testing.assert_array_equal(views["images"], render_views(box(), VIEWS, 0, "a")["images"])
 
 
