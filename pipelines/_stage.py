@@ -24,14 +24,18 @@ from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.freshness.code import CACHE_FILE, CodeReader, StageCode
 from ltm3d.resources import Resources
 from ltm3d.settings import convert
+from ltm3d.tracking.client import absolute_uri
+from ltm3d.tracking.repro import repro_id
 from ltm3d.tracking.run import Tracker, stage_run
 from pipelines._cluster import ray_started
+from pipelines._declaration import own_settings, read_declaration
 from pipelines._interrupt import end_interrupted, watch_for_interrupts
 from pipelines._params import Params, load_params
 
 logger = logging.getLogger(__name__)
 
 DATA = Path("data")
+CONTEXTS = {"train": "training", "evaluate": "evaluation"}  # what a stage reads its data for, in MLflow's words
 PR_SET_PDEATHSIG = 1
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -87,6 +91,9 @@ def stage(
         if asked is not None and asked not in params.items(kind):
             raise ConfigError(f"{name} {asked}: params.yaml has the {kind}s {', '.join(params.items(kind))}")
     resources, tracking_uri = read_resources(params)
+    absolute_uri(tracking_uri)  # refused now, not where the figures would be lost with a folder
+    declared = read_declaration(name, item)
+    tags = {"stage": name, "item": item or "", "recipe": params.recipe, "git_commit": git_commit()}
     label = f"{name}@{item}" if item else name
     data = data_folder()
     state_dir = data / "runs" / label
@@ -99,11 +106,13 @@ def stage(
                 name=label,
                 experiment="ltm3d",
                 tracking_uri=tracking_uri,
-                params={key: value for key, value in params.raw.items() if key != "resources"},
-                tags={"stage": name, "item": item or "", "recipe": params.recipe, "git_commit": git_commit()},
+                params=own_settings(params.raw, declared),
+                tags={**tags, "repro": repro_id()},
                 state_dir=state_dir,
             )
         )
+        for path in declared.data if declared is not None else ():
+            tracker.log_input(path, data / Path(path).relative_to(DATA), CONTEXTS.get(name.partition("_")[0], "input"))
         reader = CodeReader(cache=data / "runs" / CACHE_FILE)
         work = Stage(name, item, params, resources, state_dir, tracker, exits, data, reader)
         yield work

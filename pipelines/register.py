@@ -21,16 +21,23 @@ from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.shards.index import read_index
 from ltm3d.shards.read import iter_shards, list_shards
 from ltm3d.tracking.provenance import combined_hash, git_state, upstream_lock
-from ltm3d.tracking.registry import register_model
+from ltm3d.tracking.registry import register_model, registered_facts
 from ltm3d.tracking.restoration import LOCK_FILE, METRICS_FOLDER
 from ltm3d.tracking.versions import CHALLENGER, HASH_TAG, RegisteredVersion
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
+from pipelines._declaration import read_declaration
 from pipelines._params import PARAMS_FILE
 
 SHOWN = "generated"  # the method whose figures every version carries as tags
 NUM_EXTENT_VIEWS = 256
+SOURCES = (PARAMS_FILE.name, LOCK_FILE.name, ATTRIBUTION_FILE)  # of the card; they say what the version was made of
+DESCRIPTION = (
+    "Generators of 3D shapes ({}) from a picture, a text, or both: LTM3D (arXiv 2505.24245), by ltm3d. `challenger` is "
+    "the version that `dvc repro` registered last, `champion` the one in use, `previous_champion` the one before: "
+    "`ltm3d promote` moves them. Each version has a model card, and `ltm3d restore` brings back what it was made of."
+)
 
 
 def main(representation: str) -> None:
@@ -39,32 +46,37 @@ def main(representation: str) -> None:
         gate = stage.params.get(f"promotion.{representation}", GateConfig)
         document, per_asset = read_figures(stage.data / "metrics", representation)
         bundle = make_bundle(stage, representation)
+        name, tracking_uri = f"ltm3d-{representation}", _stage.read_resources(stage.params)[1]
         figures = dict(flatten_figures(document))
-        tags = provenance(stage, representation, document)
-        text = write_card(stage, representation, bundle, document, tags)
-        card = stage.state_dir / "card"
-        contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
-        for name, content in contents.items():
-            (card / name).write_text(_json(content))
-        gallery = stage.data / "gallery" / representation
-        if gallery.is_dir():
-            stage.tracker.log_artifact(gallery, "gallery")
-        stage.tracker.log_metrics(figures)
-        tracking_uri = _stage.read_resources(stage.params)[1]
         stage.tracker.flush()
         if stage.tracker.run_id is None:
             raise ModelError(
                 f"MLflow at {tracking_uri} does not answer: start it and run `dvc repro` again, the rest is done"
             )
+        facts, tags = made_of(stage, representation), measured_by(document)
+        known = registered_facts(bundle, name, tracking_uri)
+        facts |= {key: known[key] for key in facts.keys() & known.keys()}  # a version keeps what it was made of
+        text = write_card(stage, representation, bundle, document, {**facts, **tags})
+        card = stage.state_dir / "card"
+        contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
+        for file, content in contents.items():
+            (card / file).write_text(_json(content))
+        gallery = stage.data / "gallery" / representation
+        if gallery.is_dir():
+            stage.tracker.log_artifact(gallery, "gallery")
+        stage.tracker.log_metrics(figures)
         version = register_model(
             bundle=bundle,
-            name=f"ltm3d-{representation}",
-            metrics={name: value for name, value in figures.items() if is_shown(name, gate)},
+            name=name,
+            metrics={figure: value for figure, value in figures.items() if is_shown(figure, gate)},
             tags=tags,
-            artifacts=sorted(card.iterdir()),
+            artifacts=sorted(path for path in card.iterdir() if path.name not in SOURCES),
             tracking_uri=tracking_uri,
             run=stage.tracker.run_id,
+            facts=facts,
+            sources=[card / file for file in SOURCES if (card / file).exists()],
             description=text,
+            model_description=DESCRIPTION.format(representation),
         )
         write_receipt(stage.data / "receipts" / f"{representation}.json", version)
         _stage.logger.info("%s is registered, alias %s", version.uri, CHALLENGER)
@@ -141,9 +153,8 @@ def write_card(
     shutil.copytree(stage.data / "metrics", card / METRICS_FOLDER)
     if LOCK_FILE.is_file():
         lock = yaml.safe_load(LOCK_FILE.read_text())
-        own = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["register"]["deps"]
-        wanted = [path.replace("${item.representation}", representation) for path in own]
-        entries = upstream_lock(lock, wanted)
+        declared = read_declaration(stage.name, representation)
+        entries = upstream_lock(lock, () if declared is None else declared.data)
         (card / LOCK_FILE.name).write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
     return text
 
@@ -202,14 +213,20 @@ def is_shown(name: str, gate: GateConfig) -> bool:
     return name in asked or (f"/{SHOWN}/" in name and is_mean) or is_ratio
 
 
-def provenance(stage: _stage.Stage, representation: str, document: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the version was made from and measured by."""
+def made_of(stage: _stage.Stage, representation: str) -> dict[str, str]:
+    """Return what the version was made of."""
     shards = [*list_shards(stage.data / "meshes"), *list_shards(stage.data / "targets" / representation)]
     return {
         **git_state(Path()),
         "recipe": stage.params.recipe,
         "data_hash": combined_hash(f"{shard.name} {shard.digest}" for shard in shards),
         "tokenizer_hash": weights_hash(stage.data / "models" / "tokenizer" / representation),
+    }
+
+
+def measured_by(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the rules, the test assets and the true shapes of the version's figures."""
+    return {
         "protocol": str(document.get("protocol", "")),
         "test_set": str(document.get("test_ids_sha256", "")),
         "references": str(document.get("references_sha256", "")),

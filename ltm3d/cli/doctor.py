@@ -25,6 +25,7 @@ from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.ray_nodes import is_exposed
+from ltm3d.tracking.client import database_path
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}
 # distribution → module
@@ -212,8 +213,8 @@ def check_mlflow(tracking_uri: str) -> Iterator[Finding]:
     """Whether the tracking back end answers."""
     uri = urllib.parse.urlparse(tracking_uri)
     name = "MLflow"
-    if uri.scheme == "sqlite":
-        path = Path(tracking_uri.removeprefix("sqlite:///"))
+    path = database_path(tracking_uri)
+    if path is not None:
         if not path.exists():
             yield Finding(name, f"{path}: not there yet, the first stage makes it")
             return

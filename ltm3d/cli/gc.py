@@ -8,6 +8,7 @@ import typer
 
 from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
 from ltm3d.errors import ConfigError, ModelError
+from ltm3d.tracking.client import database_path
 
 
 def gc(
@@ -81,8 +82,8 @@ def gc(
 
 def has_registry(tracking_uri: str) -> bool:
     """Say whether there is a registry to look into; MLflow would make an empty one."""
-    path = tracking_uri.removeprefix("sqlite:///")
-    return path == tracking_uri or Path(path).is_file()
+    path = database_path(tracking_uri)
+    return path is None or path.is_file()
 
 
 def read_receipts(folder: Path) -> set[str]:

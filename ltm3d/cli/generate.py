@@ -11,14 +11,20 @@ from typing import Annotated, Literal
 import typer
 
 from ltm3d.errors import AssetError, ModelError, PromptError
+from ltm3d.tracking.client import DEFAULT_TRACKING_URI, absolute_uri, database_path
 
 DEFAULT_MODEL = "models:/ltm3d-sdf@champion"
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 MAX_FILE_BYTES = 200_000_000  # of a picture
 SUFFIXES = (".glb", ".obj", ".ply")
 
 TrackingUri = Annotated[
-    str, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's tracking and registry address.", show_default=True)
+    str,
+    typer.Option(
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow's tracking and registry address; a relative path is one of the main checkout.",
+        show_default=True,
+        callback=absolute_uri,
+    ),
 ]
 
 
@@ -133,8 +139,8 @@ def check_registry(tracking_uri: str) -> None:
     Raises:
         ModelError: no such file.
     """
-    path = tracking_uri.removeprefix("sqlite:///")
-    if path != tracking_uri and not Path(path).is_file():
+    path = database_path(tracking_uri)
+    if path is not None and not path.is_file():
         raise ModelError(
             f"{path} does not exist, so there are no registered models: run this in the checkout where `make demo` "
             "ran, or give --tracking-uri, or --model FOLDER"

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ltm3d.errors import DataError
+from ltm3d.errors import ConfigError, DataError
+from ltm3d.tracking.checkout import main_checkout
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 SQLITE = "sqlite:///"
@@ -20,11 +21,36 @@ ENVIRONMENT = {
 
 
 def absolute_uri(tracking_uri: str) -> str:
-    """Return the address with the path of a local database made absolute; the default's where it is empty."""
+    """Return the address with the path of a local database made absolute; the default's where it is empty.
+
+    A relative path is one of the main checkout: a git worktree, `dvc exp run --temp` and an uploaded copy use its file.
+
+    Raises:
+        ConfigError: the path is relative, and there is no main checkout.
+    """
     tracking_uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    path = database_path(tracking_uri)
+    return tracking_uri if path is None else f"{SQLITE}{path}"
+
+
+def database_path(tracking_uri: str) -> Path | None:
+    """Return where the local database of an address lies; None where the address is a server's.
+
+    Raises:
+        ConfigError: as `absolute_uri`.
+    """
     if not tracking_uri.startswith(SQLITE):
-        return tracking_uri
-    return SQLITE + str(Path(tracking_uri.removeprefix(SQLITE)).absolute())
+        return None
+    path = Path(tracking_uri.removeprefix(SQLITE))
+    if path.is_absolute():
+        return path
+    try:
+        return main_checkout(Path.cwd()) / path
+    except ConfigError as error:
+        raise ConfigError(
+            f"the tracking URI {tracking_uri} is relative, and {error}: give an absolute path, sqlite:////…, or the "
+            "address of a server (resources.tracking_uri, or MLFLOW_TRACKING_URI for the commands)"
+        ) from None
 
 
 def open_client(tracking_uri: str) -> Any:
@@ -34,8 +60,8 @@ def open_client(tracking_uri: str) -> Any:
     from mlflow import MlflowClient
 
     uri = absolute_uri(tracking_uri)
-    if uri.startswith(SQLITE):
-        Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    if (path := database_path(uri)) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -48,9 +74,9 @@ def experiment_id(client: Any, tracking_uri: str, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        uri, location = absolute_uri(tracking_uri), None
-        if uri.startswith(SQLITE):
-            location = (Path(uri.removeprefix(SQLITE)).parent / "mlruns" / name).as_uri()
+        path, location = database_path(absolute_uri(tracking_uri)), None
+        if path is not None:
+            location = (path.parent / "mlruns" / name).as_uri()
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException:  # another process has just made it

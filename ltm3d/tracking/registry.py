@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from ltm3d.errors import ModelError
 from ltm3d.tracking.lock import model_lock
@@ -25,6 +24,7 @@ from ltm3d.tracking.versions import (
     RegisteredVersion,
     answering,
     list_versions,
+    local_path,
     look_up,
     to_record,
 )
@@ -43,16 +43,25 @@ def register_model(
     artifacts: Sequence[Path],
     tracking_uri: str,
     run: str,
+    facts: Mapping[str, Any] | None = None,
+    sources: Sequence[Path] = (),
     description: str = "",
+    model_description: str = "",
 ) -> RegisteredVersion:
-    """Register a bundle and give it the alias `challenger`; the same bundle again keeps its version, with new figures.
+    """Register a bundle and give it the alias `challenger`.
+
+    The same bundle again keeps its version and what that was made of, `facts` and `sources`; figures and cards are new.
 
     Args:
         bundle: the folder that `ShapeGenerator.load` reads.
         metrics: figures, kept as tags, which the promotion gate reads.
-        artifacts: files and folders beside the model, e.g. params.yaml, dvc.lock, per_asset.json.
+        tags: what says how it was measured.
+        artifacts: files and folders beside the model that are written anew, e.g. per_asset.json.
         run: id of the MLflow run that logs the model.
+        facts: tags that say what the version was made of; written once.
+        sources: files beside the model that say what it was made of, e.g. params.yaml, dvc.lock; written once.
         description: shown with the version, Markdown.
+        model_description: shown with the model, where it has none.
 
     Raises:
         ModelError: no bundle, or the registry does not answer.
@@ -63,7 +72,7 @@ def register_model(
         raise ModelError(f"{bundle} holds no {BUNDLE_FILE}; give the folder of a bundle")
     identity = folder_hash(bundle)
     with answering(tracking_uri) as client:
-        _create_model(client, name)
+        _create_model(client, name, model_description)
         logged = None
         if _find_by_hash(client, name, identity) is None:
             logged = log_bundle(bundle, tracking_uri=tracking_uri, run=run)
@@ -74,14 +83,24 @@ def register_model(
                 with current_server(tracking_uri):
                     version = mlflow.register_model(logged, name, tags={HASH_TAG: identity})
             check()
-            for path in artifacts:
+            there = {Path(item.path).name for item in client.list_artifacts(version.run_id, CARD_FOLDER)}
+            for path in [*artifacts, *(path for path in sources if path.name not in there)]:
                 _log_beside(client, version.run_id, path)
-            _write_tags(client, version, metrics, tags)
+            new_facts = {key: value for key, value in (facts or {}).items() if key not in version.tags}
+            _write_tags(client, version, metrics, {**new_facts, **tags})
             if description:
                 client.update_model_version(name, version.version, description)
             check()
             client.set_registered_model_alias(name, CHALLENGER, version.version)
         return to_record(client.get_model_version(name, version.version))
+
+
+def registered_facts(bundle: Path, name: str, tracking_uri: str) -> Mapping[str, str]:
+    """Return the tags of the version that holds a bundle; none where it is new."""
+    identity = folder_hash(bundle)
+    with answering(tracking_uri) as client:
+        version = _find_by_hash(client, name, identity)
+        return {} if version is None else dict(version.tags)
 
 
 def _log_beside(client: Any, run_id: str, path: Path) -> None:
@@ -118,7 +137,7 @@ def _has_files(client: Any, version: Any) -> bool:
     from mlflow.exceptions import MlflowException
 
     source = client.get_model_version_download_uri(version.name, version.version)
-    local = _local_path(source)
+    local = local_path(source)
     if local is not None:
         return any(local.glob(f"artifacts/*/{BUNDLE_FILE}"))
     try:
@@ -127,14 +146,16 @@ def _has_files(client: Any, version: Any) -> bool:
         return False
 
 
-def _create_model(client: Any, name: str) -> None:
+def _create_model(client: Any, name: str, description: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=description or None)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        if description and not client.get_registered_model(name).description:  # what a person wrote stays
+            client.update_registered_model(name, description)
 
 
 def resolve_model(uri_or_folder: str, tracking_uri: str) -> Path:
@@ -194,14 +215,14 @@ def fetch_model(version: RegisteredVersion, folder: Path, tracking_uri: str) -> 
         ModelError: its files are gone, or are others than those that were registered.
     """
     with answering(tracking_uri) as client:
-        local = _local_path(client.get_model_version_download_uri(version.name, version.version))
+        local = local_path(client.get_model_version_download_uri(version.name, version.version))
         model = local if local is not None else _fetch(version, folder, tracking_uri)
         return model, _check_bundle(_find_bundle(model, version), version)
 
 
 def _download(client: Any, version: Any, tracking_uri: str) -> Path:
     """Return the version's bundle: of a store on this machine where it lies, of another from a local cache."""
-    local = _local_path(client.get_model_version_download_uri(version.name, version.version))
+    local = local_path(client.get_model_version_download_uri(version.name, version.version))
     if local is not None:
         return _check_bundle(_find_bundle(local, version), version)
     cache = Path(os.environ.get("LTM3D_CACHE") or Path.home() / ".cache" / "ltm3d") / "models"
@@ -240,12 +261,6 @@ def _check_bundle(bundle: Path, version: Any) -> Path:
             f"({found[:12]}…, registered {expected[:12]}…): register it again, or use another version"
         )
     return bundle
-
-
-def _local_path(source: str) -> Path | None:
-    if source.startswith("file:"):
-        return Path(unquote(urlparse(source).path))
-    return Path(source) if source.startswith("/") else None
 
 
 def _find_bundle(folder: Path, version: Any) -> Path:

@@ -1,5 +1,6 @@
 """Send a spool to MLflow. Doing it twice, or going on after a crash, gives the same run as doing it once."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -114,6 +115,8 @@ def _send(client: Any, run_id: str, spool: Spool, group: list[dict[str, Any]]) -
             case "tags":
                 for name, value in first["values"].items():
                     client.set_tag(run_id, name, value)
+            case "input":
+                _send_input(client, run_id, first)
             case "artifact":
                 _send_artifact(client, run_id, spool, first)
             case "status" if first["status"] == "RUNNING":
@@ -145,6 +148,15 @@ def _send_params(client: Any, run_id: str, values: Mapping[str, str]) -> None:
     params = [Param(name, value) for name, value in values.items() if name not in known]
     for start in range(0, len(params), MAX_PARAMS):
         client.log_batch(run_id, params=params[start : start + MAX_PARAMS], synchronous=True)
+
+
+def _send_input(client: Any, run_id: str, record: Mapping[str, Any]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    source = json.dumps({"uri": record["place"]})
+    dataset = Dataset(name=record["name"], digest=record["digest"], source_type="local", source=source)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, record["context"])])])
 
 
 def _send_artifact(client: Any, run_id: str, spool: Spool, record: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ltm3d.tracking.datasets import data_digest
 from ltm3d.tracking.replay import replay, sync
 from ltm3d.tracking.spool import UNSENT, Spool, open_spool
 from ltm3d.tracking.system import SystemSampler
@@ -58,6 +59,21 @@ class Tracker:
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags of the run."""
         self._put({"kind": "tags", "values": {name: str(value) for name, value in tags.items()}})
+
+    def log_input(self, name: str, path: Path, context: str) -> None:
+        """Log a file or folder that the stage reads as a data set of MLflow; one that is not there is passed over.
+
+        Args:
+            context: what it is read for, e.g. `training`.
+        """
+        try:
+            digest = data_digest(path)
+        except OSError as error:
+            log.warning("%s cannot be hashed for MLflow and is left out: %s", path, error)
+            return
+        if digest is not None:
+            record = {"kind": "input", "name": name, "digest": digest, "place": str(path.absolute())}
+            self._put({**record, "context": context})
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """Log a file, or a folder with all in it; it is copied now, so it may change or go afterwards."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from ltm3d.errors import ModelError
 from ltm3d.tracking.client import open_client
@@ -127,6 +128,13 @@ def to_record(version: Any) -> RegisteredVersion:
         tags=dict(version.tags),
         source=version.source or "",
     )
+
+
+def local_path(source: str) -> Path | None:
+    """Return where a version's files lie on this machine; None where they are elsewhere."""
+    if source.startswith("file:"):
+        return Path(unquote(urlparse(source).path))
+    return Path(source) if source.startswith("/") else None
 
 
 @contextmanager

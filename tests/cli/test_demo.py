@@ -159,7 +159,8 @@ def test_an_absent_model_is_one_line(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for arguments, message in (([], "error: mlflow.db does not exist"), (["--model", "nowhere"], "error: nowhere")):
+    absent = f"error: {tmp_path}/mlflow.db does not exist"
+    for arguments, message in (([], absent), (["--model", "nowhere"], "error: nowhere")):
         with pytest.raises(SystemExit) as raised:
             app.main([command, *arguments])
         assert str(raised.value.code).startswith(message) and "\n" not in str(raised.value.code)

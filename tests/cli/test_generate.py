@@ -53,7 +53,7 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[objec
         (["--out", "x.stl", "--text", "a"], "error: --out x.stl: the name must end in one of .glb, .obj, .ply"),
         (["--out", "no/x.glb", "--text", "a"], "error: --out no/x.glb: the folder no does not exist"),
         (["--out", "x.glb", "--text", "a", "--save-prepared", "p.png"], "error: --save-prepared needs --image"),
-        (["--out", "x.glb", "--text", "a"], "error: mlflow.db does not exist, so there are no registered models"),
+        (["--out", "x.glb", "--text", "a"], "error: CWD/mlflow.db does not exist, so there are no registered models"),
         (["--out", "x.glb", "--text", "a", "--model", "nowhere"], "error: nowhere"),
     ],
 )
@@ -66,7 +66,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, _ = run(["generate", *arguments], capsys)
-    assert str(code).startswith(message) and "\n" not in str(code)
+    assert str(code).startswith(message.replace("CWD", str(tmp_path))) and "\n" not in str(code)
     assert out == "" and not list(tmp_path.iterdir())
 
 

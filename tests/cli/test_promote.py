@@ -25,7 +25,7 @@ def test_no_registry_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as raised:
         app.main(["promote"])
-    assert str(raised.value.code).startswith("error: mlflow.db does not exist")
+    assert str(raised.value.code).startswith(f"error: {tmp_path}/mlflow.db does not exist")
     assert not list(tmp_path.iterdir())
 
 

@@ -49,7 +49,8 @@ def test_dvc_repro_is_a_job(head: Head, checkout: Path) -> None:
 
 def test_a_working_directory_is_a_job(head: Head, checkout: Path, tmp_path: Path) -> None:
     """It runs in a copy, and its data goes where LTM3D_DATA says; dvc knows nothing of it."""
-    data = tmp_path / "shared"
+    shared = make_checkout(tmp_path / "shared")
+    data = shared / "data"
     data.mkdir()
     entrypoint = ["--", "env", f"LTM3D_DATA={data}", "python", "toy_stage.py", "fast"]
     done = head.job("submit", "--working-dir", ".", *entrypoint, cwd=checkout)
@@ -57,6 +58,16 @@ def test_a_working_directory_is_a_job(head: Head, checkout: Path, tmp_path: Path
     assert f"nodes 1 data {data}" in done.stdout and "resumed from None after 40" in done.stdout
     assert (data / "toy" / Path(WEIGHTS).name).is_file()
     assert not (checkout / "data").exists() and not (checkout / "dvc.lock").exists()
+    assert (shared / "mlflow.db").is_file(), "a relative address is one of the checkout whose data it is"
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    refused = head.job(
+        "submit", "--working-dir", ".", "--", "env", f"LTM3D_DATA={alone}", *entrypoint[3:], cwd=checkout
+    )
+    assert refused.returncode == 1
+    line = last_line(refused.stdout, "error:")
+    assert "sqlite:///mlflow.db is relative" in line and "is a copy that Ray deletes" in line
+    assert not list(alone.iterdir())
 
 
 def test_a_failed_stage_of_dvc_is_a_failed_job(head: Head, checkout: Path) -> None:

@@ -20,6 +20,7 @@ from ltm3d.generator.bundle import ShapeGenerator
 from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.write import write_shard
 from ltm3d.tracking.client import open_client
+from ltm3d.tracking.presence import is_registered
 from ltm3d.tracking.registry import resolve_model
 from ltm3d.tracking.versions import download_card, get_version_by_alias
 from pipelines.register import read_figures
@@ -48,7 +49,8 @@ FIGURES = {
     "none": {"category_mean": {"chamfer_l1": 0.4}},
 }
 RECORD = {"name": "a chair", "source": "folder", "licence": "CC-BY-4.0", "attribution": "Ann, a-site"}
-DVC_YAML = {"stages": {"register": {"deps": ["data/models/tokenizer/${item.representation}"]}}}
+DEPS = ["data/inputs/code/register", "data/meshes", "data/models/tokenizer/${item.representation}", "data/views"]
+DVC_YAML = {"stages": {"register": {"deps": DEPS, "params": ["promotion.${item.representation}", "recipe"]}}}
 DVC_LOCK = {
     "schema": "2.0",
     "stages": {
@@ -159,6 +161,66 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     decision = promote("ltm3d-sdf", None, tracking_uri)
     assert decision.passed, decision.reasons
     assert get_version_by_alias("ltm3d-sdf", "champion", tracking_uri) is not None
+
+    client = open_client(tracking_uri)
+    assert client.get_registered_model("ltm3d-sdf").description.startswith("Generators of 3D shapes (sdf)")
+    run = client.get_run(version.run_id)
+    assert {name.split(".")[0] for name in run.data.params} == {"promotion", "recipe"}, "the stage's own settings alone"
+    read = {each.dataset.name: each for each in run.inputs.dataset_inputs}
+    assert set(read) == {"data/meshes", "data/models/tokenizer/sdf", "data/views"}
+    assert json.loads(read["data/views"].dataset.source)["uri"] == str(checkout / "data/views")
+    assert all(len(each.dataset.digest) == 32 and each.tags[0].value == "input" for each in read.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_same_weights_again_keep_what_their_version_was_made_of(checkout: Path, repository: Path) -> None:
+    """New figures are taken; commit, state of the tree, settings and lock of the first time stay."""
+    assert run_register(checkout, repository).returncode == 0
+    tracking_uri = f"sqlite:///{checkout / 'mlflow.db'}"
+    before = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
+    assert before is not None
+    (checkout / "code.py").write_text("changed\n")
+    (checkout / "params.yaml").write_text(PARAMS.replace("recipe: smoke", "recipe: other"))
+    measured = json.loads(json.dumps(FIGURES))
+    measured["image"]["generated"]["chamfer_l1"] = 0.09
+    (checkout / "data/metrics/generator_sdf.json").write_text(json.dumps(measured))
+    try:
+        done = run_register(checkout, repository)
+    finally:
+        (checkout / "code.py").unlink()
+        (checkout / "params.yaml").write_text(PARAMS)
+        (checkout / "data/metrics/generator_sdf.json").write_text(json.dumps(FIGURES))
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
+    assert after is not None and after.version == before.version
+    changed = {key for key in before.tags.keys() | after.tags.keys() if before.tags.get(key) != after.tags.get(key)}
+    assert changed == {"figure.image/generated/chamfer_l1"}
+    folder = checkout / "card-again"
+    assert download_card(after, "params.yaml", folder, tracking_uri) == folder / "model_card/params.yaml"
+    assert (folder / "model_card/params.yaml").read_text() == PARAMS
+    card = download_card(after, "README.md", folder, tracking_uri)
+    assert card is not None and "| recipe | `smoke` |" in card.read_text()
+    assert "| image | generated | 0.0900" in card.read_text()
+
+
+@pytest.mark.slow
+def test_a_receipt_is_held_against_the_registry(checkout: Path, tmp_path: Path) -> None:
+    receipt = json.loads((checkout / "data/receipts/sdf.json").read_text())
+    asked = (receipt["model"], receipt["version"], receipt["weights_hash"])
+    assert is_registered(*asked, f"sqlite:///{checkout / 'mlflow.db'}")
+    assert not is_registered(receipt["model"], "9", receipt["weights_hash"], f"sqlite:///{checkout / 'mlflow.db'}")
+    assert not is_registered(receipt["model"], receipt["version"], "0" * 64, f"sqlite:///{checkout / 'mlflow.db'}")
+    assert not is_registered(*asked, new_database(tmp_path)), "an empty registry"
+    assert not is_registered(*asked, f"sqlite:///{tmp_path}/none.db") and not (tmp_path / "none.db").exists()
+    version = get_version_by_alias("ltm3d-sdf", "challenger", f"sqlite:///{checkout / 'mlflow.db'}")
+    assert version is not None
+    (bundle,) = (checkout / "mlruns").rglob("bundle.json")
+    bundle.rename(bundle.with_name("away"))
+    try:
+        assert not is_registered(*asked, f"sqlite:///{checkout / 'mlflow.db'}"), "its files are gone"
+    finally:
+        bundle.with_name("away").rename(bundle)
 
 
 def test_without_figures_it_says_which_stage_to_run(tmp_path: Path) -> None:
