@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ltm3d.freshness.stages import DVC_FILE, read_stages
 
-DVC_FILE = Path("dvc.yaml")
 CODE = "data/inputs/"  # digests of code and sources, which DVC compares
 _ITEM = re.compile(r"\$\{item\.\w+\}")
 
@@ -26,13 +25,9 @@ class Declaration:
     data: tuple[str, ...]
 
 
-def read_declaration(stage: str, item: str | None, file: Path = DVC_FILE) -> Declaration | None:
-    """Read a stage's entry of dvc.yaml, with its matrix item filled in; None where there is none."""
-    if not file.is_file():
-        return None
-    with file.open("rb") as stream:
-        stages = yaml.load(stream, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-    if stage not in stages:
+def read_declaration(stage: str, item: str | None, root: Path = Path()) -> Declaration | None:
+    """Read a stage's entry of a checkout's dvc.yaml, with its matrix item filled in; None where there is none."""
+    if not (root / DVC_FILE).is_file() or stage not in (stages := read_stages(root)):
         return None
     entry = stages[stage]
 

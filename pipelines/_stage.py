@@ -11,9 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ltm3d.freshness.code import CACHE_FILE, CodeReader, StageCode
 from ltm3d.resources import Resources
 from ltm3d.settings import convert
 from ltm3d.tracking.client import absolute_uri
+from ltm3d.tracking.provenance import git_state, provenance_tags, stage_provenance
 from ltm3d.tracking.repro import repro_id
 from ltm3d.tracking.run import Tracker, stage_run
 from pipelines._cluster import ray_started
@@ -48,6 +49,7 @@ class Stage:
         name, item: the stage, and the matrix item it works on, if any.
         state_dir: resumable state; never a DVC output.
         code: what the stage's results depend on, beside settings and inputs.
+        state: commit, and what differs from it, as the stage started.
     """
 
     name: str
@@ -59,11 +61,19 @@ class Stage:
     exits: ExitStack
     data: Path
     reader: CodeReader
+    state: Mapping[str, str]
 
     @cached_property
     def code(self) -> StageCode:
         """The code that the stage's results depend on, with the sources that the recipe names."""
-        return self.reader.of(self.name, item=self.item, kinds=self.params.source_kinds)
+        return self.code_with(self.params.source_kinds)
+
+    def code_with(self, kinds: tuple[str, ...]) -> StageCode:
+        """The same with other kinds of sources; it says what results are made of now."""
+        code = self.reader.of(self.name, item=self.item, kinds=kinds)
+        device = "cuda" if self.resources.use_gpu else "cpu"
+        made = stage_provenance(code, kinds=kinds, state=self.state, seed=self.params.seed, device=device)
+        return replace(code, provenance=made)
 
     @property
     def seed(self) -> int:
@@ -93,7 +103,7 @@ def stage(
     resources, tracking_uri = read_resources(params)
     absolute_uri(tracking_uri)  # refused now, not where the figures would be lost with a folder
     declared = read_declaration(name, item)
-    tags = {"stage": name, "item": item or "", "recipe": params.recipe, "git_commit": git_commit()}
+    tags = {"stage": name, "item": item or "", "recipe": params.recipe}
     label = f"{name}@{item}" if item else name
     data = data_folder()
     state_dir = data / "runs" / label
@@ -114,7 +124,8 @@ def stage(
         for path in declared.data if declared is not None else ():
             tracker.log_input(path, data / Path(path).relative_to(DATA), CONTEXTS.get(name.partition("_")[0], "input"))
         reader = CodeReader(cache=data / "runs" / CACHE_FILE)
-        work = Stage(name, item, params, resources, state_dir, tracker, exits, data, reader)
+        work = Stage(name, item, params, resources, state_dir, tracker, exits, data, reader, git_state(Path()))
+        tracker.set_tags(provenance_tags(work.code.provenance))
         yield work
         work.code.note(state_dir)
         reader.save()

@@ -9,7 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from ltm3d.nn.weights import PROVENANCE_FILE
 from ltm3d.tracking.registry import BUNDLE_FILE, resolve_model
+from ltm3d.training.checkpoint import RUN_FILE, read_json
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.interruption import stopped_line
@@ -50,12 +52,18 @@ def run_training(
         run_dir=stage.state_dir.absolute(),
         on_metrics=lambda step, metrics: stage.tracker.log_metrics(metrics, step=step),
         run_key=run_key,
-        code=stage.code,
+        code=replace(stage.code, provenance={**stage.code.provenance, "seed": config.seed}),
         flops_per_sample=flops_per_sample,
     )
     say_where(lambda: f"{label}: stopped after its {result.steps} steps; the next run goes on from there")
     write_curve(stage.state_dir / "metrics.jsonl", stage.data / "plots" / f"{label}.json")
     return result
+
+
+def keep_provenance(stage: Stage, model: Path) -> None:
+    """Write beside a trained model what its run was made of: the run's own folder stays on this machine."""
+    made = read_json(stage.state_dir / RUN_FILE).get("provenance", [])
+    (model / PROVENANCE_FILE).write_text(json.dumps(made, indent=2, sort_keys=True) + "\n")
 
 
 def find_weights(warm_start: str, part: str, tracking_uri: str) -> Path:

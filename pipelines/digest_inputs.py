@@ -1,7 +1,8 @@
 """What stages depend on beside data and settings, as small files that DVC compares → data/inputs.
 
-`code/STAGE` is the digest of a stage's code, `sources` that of the list of files which the recipe's sources read. It
-runs at each `dvc repro` and starts nothing itself.
+`code/STAGE` is the digest of a stage's code, `sources` that of the list of files which the recipe's sources read,
+`registry/R` changes where the registry lacks the version that a receipt names. It runs at each `dvc repro` and starts
+nothing itself.
 """
 
 import shutil
@@ -12,6 +13,7 @@ from ltm3d.sources.kinds import build_sources
 from ltm3d.sources.listing import listing_digest
 from pipelines import _stage
 from pipelines._params import load_params
+from pipelines._receipts import registry_mark
 
 
 def main() -> None:
@@ -28,6 +30,13 @@ def main() -> None:
     reader.save()
     inputs = [path for source in build_sources(params.raw["sources"]) for path in source.inputs()]
     (data / "inputs" / "sources").write_text(f"{listing_digest(inputs)}\n")
+    registry = data / "inputs" / "registry"
+    registry.mkdir(exist_ok=True)
+    tracking_uri = _stage.read_resources(params)[1]
+    for representation in params.representations:
+        mark, receipt = registry / representation, data / "receipts" / f"{representation}.json"
+        before = mark.read_text(encoding="utf-8") if mark.is_file() else "\n"
+        mark.write_text(registry_mark(receipt, before.strip(), tracking_uri) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

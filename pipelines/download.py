@@ -22,7 +22,7 @@ def main() -> None:
             config=config,
             folder=stage.state_dir / "plan",
             raw=stage.data / "raw",
-            code=cache(lambda kinds: stage.reader.of(stage.name, kinds=kinds)),
+            code=cache(stage.code_with),
         )
         stage.start_ray()
         ledger = map_shards(

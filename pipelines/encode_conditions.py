@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ltm3d import schema
 from ltm3d.conditioning.packages import PACKAGES
+from ltm3d.nn.weights import PROVENANCE_FILE
 from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import canonical_json, key_of
@@ -85,10 +86,10 @@ def described(weights: Mapping[str, str]) -> str:
 
 
 def folder_hash(folder: Path) -> str:
-    """Hash the files of a model folder, names and content."""
+    """Hash the files of a model folder, names and content, but for what it was made of."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != PROVENANCE_FILE:
             digest.update(path.relative_to(folder).as_posix().encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from ltm3d.conditioning.photo import measure_extent
 from ltm3d.errors import DataError, ModelError
 from ltm3d.evaluation.gate import GateConfig
 from ltm3d.evaluation.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
-from ltm3d.evaluation.promotion import GATE_FILE, PER_ASSET_FILE
+from ltm3d.evaluation.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
 from ltm3d.generator.bundle import PARTS, BundleConfig, write_bundle
 from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.shards.index import read_index
@@ -29,10 +29,16 @@ from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
 from pipelines._declaration import read_declaration
 from pipelines._params import PARAMS_FILE
+from pipelines._provenance import collect_provenance, provenance_facts
 
 SHOWN = "generated"  # the method whose figures every version carries as tags
 NUM_EXTENT_VIEWS = 256
-SOURCES = (PARAMS_FILE.name, LOCK_FILE.name, ATTRIBUTION_FILE)  # of the card; they say what the version was made of
+SOURCES = (
+    PARAMS_FILE.name,
+    LOCK_FILE.name,
+    ATTRIBUTION_FILE,
+    MADE_OF_FILE,
+)  # of the card; they say what the version was made of
 DESCRIPTION = (
     "Generators of 3D shapes ({}) from a picture, a text, or both: LTM3D (arXiv 2505.24245), by ltm3d. `challenger` is "
     "the version that `dvc repro` registered last, `champion` the one in use, `previous_champion` the one before: "
@@ -53,12 +59,14 @@ def main(representation: str) -> None:
             raise ModelError(
                 f"MLflow at {tracking_uri} does not answer: start it and run `dvc repro` again, the rest is done"
             )
-        facts, tags = made_of(stage, representation), measured_by(document)
+        made = collect_provenance(stage.data, representation)
+        facts, tags = made_of(stage, representation, made), measured_by(document)
         known = registered_facts(bundle, name, tracking_uri)
         facts |= {key: known[key] for key in facts.keys() & known.keys()}  # a version keeps what it was made of
         text = write_card(stage, representation, bundle, document, {**facts, **tags})
         card = stage.state_dir / "card"
         contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
+        contents[MADE_OF_FILE] = made
         for file, content in contents.items():
             (card / file).write_text(_json(content))
         gallery = stage.data / "gallery" / representation
@@ -213,11 +221,12 @@ def is_shown(name: str, gate: GateConfig) -> bool:
     return name in asked or (f"/{SHOWN}/" in name and is_mean) or is_ratio
 
 
-def made_of(stage: _stage.Stage, representation: str) -> dict[str, str]:
-    """Return what the version was made of."""
+def made_of(stage: _stage.Stage, representation: str, made: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """Return what the version was made of: commit and state of the tree now, and of the stages as they started."""
     shards = [*list_shards(stage.data / "meshes"), *list_shards(stage.data / "targets" / representation)]
     return {
         **git_state(Path()),
+        **provenance_facts(made),
         "recipe": stage.params.recipe,
         "data_hash": combined_hash(f"{shard.name} {shard.digest}" for shard in shards),
         "tokenizer_hash": weights_hash(stage.data / "models" / "tokenizer" / representation),

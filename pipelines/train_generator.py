@@ -15,7 +15,7 @@ from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.audit_tokens import check_order
 from pipelines import _stage
 from pipelines._latents import LatentData
-from pipelines._training import run_training
+from pipelines._training import keep_provenance, run_training
 
 LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key
 
@@ -44,6 +44,7 @@ def main(representation: str) -> None:
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "generator" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
+        keep_provenance(stage, output)
 
 
 def training_flops(config: AnyGeneratorConfig, latents: LatentData) -> int | None:

@@ -25,13 +25,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.freshness.code import ROOT, CodeReader
 from ltm3d.generator.kinds import build_generator, build_trainable, uses_guide
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.generator.sizes import measure_size
-from ltm3d.nn.weights import load_state, weights_hash
+from ltm3d.nn.weights import PROVENANCE_FILE, load_state, weights_hash
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, read_shard
+from ltm3d.tracking.provenance import git_state, stage_provenance
 from ltm3d.training.budget import measure_costs
 from ltm3d.training.checkpoint import METRICS_FILE, read_json, write_json
 from ltm3d.training.config import TrainingConfig, autocast_dtype
@@ -57,6 +59,7 @@ logger = logging.getLogger(__name__)
 PLAN_FILE = "plan.json"
 SHARE = 0.98  # of the minutes; the rest is for a device that slows down
 PROMPTS_A_BATCH = 8  # test assets, each with all its prompts and seeds
+LIBRARIES = ("numpy", "torch")  # whose versions are part of the digest of its code
 # bf16 matrix units, dense, TFLOP/s, as NVIDIA states them; the first name that the device's contains
 PEAK_TFLOPS = {"H100 PCIe": 756.0, "H100 NVL": 835.0, "H100": 989.0, "H200": 989.0, "A100": 312.0}
 
@@ -75,6 +78,8 @@ def main(arguments: Sequence[str]) -> None:
         raise ConfigError(f"--minutes is {options.minutes:g}; it must be above 0")
     place = Place(device=torch.device(options.device))
     packed, result = read_packed(options.folder), options.result
+    code = CodeReader().of("train_packed", item=packed.representation)
+    made = stage_provenance(code, kinds=(), state=git_state(ROOT), seed=packed.training.seed, device=place.device.type)
     result.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(options.folder / PACKED_FILE, result / PACKED_FILE)
     latents = packed_latents(options.folder, packed)
@@ -87,6 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     trained = fit(options.folder, packed, latents, training, place, result / "run", key)
     training_seconds, memory = time.perf_counter() - started, peak_memory(place.device)
     save_generator(packed, latents, trained, result / GENERATOR)
+    write_json(result / GENERATOR / PROVENANCE_FILE, [made])
     models = load_models(options.folder, result / GENERATOR, place.device)
     seconds_per_shape = measure_sampling(options.folder, packed, models, place)
     save_file({"tokens": sample_test_prompts(options.folder, packed, models, place)}, result / SAMPLES_FILE)

@@ -12,7 +12,7 @@ from ltm3d.shards.plan import key_of
 from ltm3d.training.config import TrainingConfig
 from pipelines import _stage
 from pipelines._latents import LatentData
-from pipelines._training import run_training
+from pipelines._training import keep_provenance, run_training
 
 LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key
 
@@ -36,6 +36,7 @@ def main(representation: str) -> None:
         load_state(model, load_file(result.weights), str(result.weights))
         output = stage.data / "models" / "reconstructor" / representation
         model.save(output, tokenizer_hash=weights_hash(latents.tokenizer))
+        keep_provenance(stage, output)
 
 
 def build_model(config: ReconstructorConfig, shape: TokenShape, statistics: ConditionStatistics) -> Reconstructor:

@@ -18,7 +18,7 @@ from ltm3d.transforms.audit_tokens import audit_set, write_audit
 from ltm3d.transforms.encode_tokens import encode_set
 from pipelines import _stage
 from pipelines._planning import available
-from pipelines._training import run_training
+from pipelines._training import keep_provenance, run_training
 
 LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key
 
@@ -52,6 +52,7 @@ def main(representation: str) -> None:
         audit = audit_set(tokenizer, ShardSet(root, val_uids), num_surface=num_surface)
         output = stage.data / "models" / "tokenizer" / representation
         tokenizer.save(output)
+        keep_provenance(stage, output)
         write_audit(output, audit)
         stage.tracker.log_metrics({f"audit/{name}": float(value) for name, value in (audit or {}).items()})
 

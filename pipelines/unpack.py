@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from ltm3d.errors import ConfigError, DataError, Ltm3dError, ModelError
 from ltm3d.freshness.code import CodeReader
 from ltm3d.generator.kinds import AnyGeneratorConfig
-from ltm3d.nn.weights import CONFIG_FILE, WEIGHTS_FILE, weights_hash
+from ltm3d.nn.weights import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FILE, weights_hash
 from ltm3d.shards.ledger import ledger_of
 from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import remove_leftovers, write_shard
@@ -92,6 +92,8 @@ def put_model(source: Path, output: Path, expected: str) -> bool:
     (output / WEIGHTS_FILE).unlink(missing_ok=True)  # an older model's
     for name in (CONFIG_FILE, WEIGHTS_FILE) if has_weights else (CONFIG_FILE,):
         shutil.copyfile(source / name, output / name)
+    if (source / PROVENANCE_FILE).is_file():
+        shutil.copyfile(source / PROVENANCE_FILE, output / PROVENANCE_FILE)
     return has_weights
 
 

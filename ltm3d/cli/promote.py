@@ -1,5 +1,6 @@
 """`ltm3d promote`: the gate before the alias `champion`, and the way back."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ def promote(
     representation: Annotated[str, typer.Option(help="sdf, point_cloud, mesh or gaussians.")] = "sdf",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and print only; change nothing.")] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Make the champion before champion again.")] = False,
+    repository: Annotated[Path, typer.Option(help="A checkout that has the commit which the version names.")] = Path(),
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
 ) -> None:
     """Make the challenger champion if it passes the gate it was registered with; exit code 1 if it does not.
@@ -35,7 +37,7 @@ def promote(
         champion, leaving = roll_back(name, tracking_uri, dry_run=dry_run)
         typer.echo(f"{champion.uri} {would} champion again, in the place of {leaving.uri}")
         return
-    decision = through_gate(name, None, tracking_uri, dry_run=dry_run)
+    decision = through_gate(name, None, tracking_uri, dry_run=dry_run, repository=repository)
     typer.echo(decision.to_table())
     for reason in decision.reasons:
         typer.echo(f"  {reason}")

@@ -65,7 +65,7 @@ class GateConfig:
         required: bounds that hold with or without a champion.
         max_size_mb: of weights and settings, megabytes; None = any.
         max_seconds: of one answer on the machine that promotes; None = any.
-        needs_clean_tree: whether the code must be that of a commit.
+        needs_clean_tree: whether a commit must have the code of each stage that made it.
         confidence: of the paired bootstrap over assets.
     """
 
@@ -103,7 +103,8 @@ class GateEntry:
             are not comparable.
         smoke_failure: why its files cannot be trusted or a prediction failed, None if neither.
         signature_failure: why clients could not use it, None if they can.
-        source_failure: why its code cannot be restored, None if it can.
+        source_failure: why no commit has the code that made it, None if one has.
+        source_note: which commit has it, and by which records.
         size_mb, seconds: as measured when it was tried; None if it could not be.
     """
 
@@ -116,6 +117,7 @@ class GateEntry:
     smoke_failure: str | None = None
     signature_failure: str | None = None
     source_failure: str | None = None
+    source_note: str = "it can be restored"
     size_mb: float | None = None
     seconds: float | None = None
 
@@ -180,7 +182,7 @@ def _check_itself(entry: GateEntry, gate: GateConfig) -> list[GateRow]:
     rows = []
     if gate.needs_clean_tree:
         failure = entry.source_failure
-        rows.append(_row("made of committed code", None, None, failure is None, failure or "it can be restored"))
+        rows.append(_row("made of committed code", None, None, failure is None, failure or entry.source_note))
     failure = entry.smoke_failure
     rows.append(_row("answers a prompt", None, None, failure is None, failure or "a shape came out"))
     failure = entry.signature_failure

@@ -2,8 +2,11 @@
 
 import json
 import logging
+from dataclasses import replace
+from pathlib import Path
 
 from ltm3d.errors import ModelError
+from ltm3d.evaluation.committed import Committed, find_committed, head_of
 from ltm3d.evaluation.gate import GateConfig, GateDecision, GateEntry, GateRow, decide
 from ltm3d.settings import convert
 from ltm3d.tracking.lock import model_lock
@@ -11,6 +14,7 @@ from ltm3d.tracking.trial import Trial, incompatible, read_signature, try_versio
 from ltm3d.tracking.versions import (
     CHALLENGER,
     CHAMPION,
+    COMMITTED_TAG,
     PREVIOUS_CHAMPION,
     RegisteredVersion,
     answering,
@@ -24,10 +28,18 @@ log = logging.getLogger(__name__)
 
 PER_ASSET_FILE = "per_asset.json"
 GATE_FILE = "gate.json"
+MADE_OF_FILE = "provenance.json"  # of the card: what each stage that made the version was made of
 MAX_ROUNDS = 3  # decisions anew, where others move aliases meanwhile
 
 
-def promote(name: str, gate: GateConfig | None, tracking_uri: str, *, dry_run: bool = False) -> GateDecision:
+def promote(
+    name: str,
+    gate: GateConfig | None,
+    tracking_uri: str,
+    *,
+    dry_run: bool = False,
+    repository: Path = Path(),
+) -> GateDecision:
     """Let the challenger answer a prompt, hold it against the champion, and move the alias if it passes.
 
     The champion before is kept as `previous_champion`; the decision is written to the challenger's tag `gate`. Several
@@ -36,6 +48,7 @@ def promote(name: str, gate: GateConfig | None, tracking_uri: str, *, dry_run: b
     Args:
         gate: the rule; the one that was registered with the challenger if None.
         dry_run: decide only, change nothing.
+        repository: a checkout that has the commit which the version names.
 
     Raises:
         ModelError: there is no challenger, it came without a rule, or the registry does not answer.
@@ -49,8 +62,9 @@ def promote(name: str, gate: GateConfig | None, tracking_uri: str, *, dry_run: b
                 check="challenger", challenger=None, limit=None, passed=True, note=f"{champion.uri} is champion already"
             )
             return GateDecision(passed=True, reasons=(row.note,), table=(row,))
-        decision = _decide(challenger, champion, gate, tracking_uri)
-        if dry_run or _carry_out(decision, challenger, champion, tracking_uri):
+        code = _find_code(challenger, tracking_uri, repository)
+        decision = _decide(challenger, champion, gate, code, tracking_uri)
+        if dry_run or _carry_out(decision, challenger, champion, code, tracking_uri):
             return decision
         log.info("the aliases of %s moved meanwhile; it is decided anew", name)
     raise ModelError(f"the aliases of {name} move all the time; stop the other promotions and try again")
@@ -64,7 +78,11 @@ def _pair(name: str, tracking_uri: str) -> tuple[RegisteredVersion | None, Regis
 
 
 def _decide(
-    challenger: RegisteredVersion, champion: RegisteredVersion | None, gate: GateConfig | None, tracking_uri: str
+    challenger: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    gate: GateConfig | None,
+    code: Committed,
+    tracking_uri: str,
 ) -> GateDecision:
     trial = try_version(challenger, tracking_uri)
     old_signature = None
@@ -73,15 +91,20 @@ def _decide(
             old_signature = read_signature(champion, tracking_uri)
         except ModelError as error:
             log.warning("the champion's signature cannot be read, the challenger's is not compared: %s", error)
+    entry = _entry(challenger, tracking_uri, trial, incompatible(trial.signature, old_signature))
     return decide(
-        _entry(challenger, tracking_uri, trial, incompatible(trial.signature, old_signature)),
+        replace(entry, source_failure=code.failure, source_note=code.note),
         None if champion is None else _entry(champion, tracking_uri),
         gate or _registered_gate(challenger, tracking_uri),
     )
 
 
 def _carry_out(
-    decision: GateDecision, challenger: RegisteredVersion, champion: RegisteredVersion | None, tracking_uri: str
+    decision: GateDecision,
+    challenger: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    code: Committed,
+    tracking_uri: str,
 ) -> bool:
     """Write the decision and move the aliases; False, and nothing is changed, where they have moved meanwhile."""
     name = challenger.name
@@ -92,6 +115,8 @@ def _carry_out(
             return False
         check()
         set_version_tag(challenger, "gate", summary, tracking_uri)
+        if code.failure is None and code.commit != challenger.tags.get("git_commit"):
+            set_version_tag(challenger, COMMITTED_TAG, code.commit, tracking_uri)
         if decision.passed:
             if champion is not None:
                 check()
@@ -151,17 +176,15 @@ def _entry(
         references=version.tags.get("references", ""),
         smoke_failure=None if trial is None else trial.failure,
         signature_failure=signature_failure,
-        source_failure=_source_failure(version),
         size_mb=None if trial is None else trial.size_mb,
         seconds=None if trial is None else trial.seconds,
     )
 
 
-def _source_failure(version: RegisteredVersion) -> str | None:
-    dirty = version.tags.get("git_dirty", "unknown")
-    if dirty == "false":
-        return None
-    again = "then register it again: dvc repro --force --single-item register@REPRESENTATION"
-    if dirty == "true":
-        return f"registered with changes that no commit has ({version.tags.get('git_changes', '')}): commit, {again}"
-    return f"registered outside a git commit: commit the code, {again}"
+def _find_code(version: RegisteredVersion, tracking_uri: str, repository: Path) -> Committed:
+    """Look for the code of the stages that made a version: in the commit it names, then in the one that stands here."""
+    made = read_card_json(version, MADE_OF_FILE, tracking_uri) or {}
+    named = [version.tags[tag] for tag in (COMMITTED_TAG, "git_commit") if tag in version.tags]
+    here = head_of(repository)
+    commits = named if here is None else [*named, here]
+    return find_committed(made, commits, repository=repository)

@@ -35,6 +35,7 @@ class StageCode:
         oldest: the one of them that the chain of records began with; what DVC compares.
         files: path → digest.
         libraries: distribution → version without its local part: `2.13.0` for `2.13.0+cpu`.
+        provenance: what results say of themselves, see `tracking.provenance.stage_provenance`; no part of the digest.
     """
 
     stage: str
@@ -43,6 +44,7 @@ class StageCode:
     oldest: str
     files: Mapping[str, str] = field(repr=False)
     libraries: Mapping[str, str] = field(repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def accepts(self, digest: str | None) -> bool:
         """Say whether what was made with a digest is what this code would make."""

@@ -21,7 +21,7 @@ from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
-from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
+from ltm3d.nn.weights import PROVENANCE_FILE, WEIGHTS_FILE, weights_hash
 from ltm3d.settings import convert
 from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision
@@ -80,7 +80,7 @@ def write_bundle(
     encoder: Path | None = None,
     carries_packages: bool = False,
 ) -> None:
-    """Copy the model folders into a new bundle.
+    """Copy the model folders into a new bundle, which weights and settings alone make another.
 
     Args:
         models: folders of `tokenizer`, `reconstructor` and `generator`.
@@ -89,9 +89,9 @@ def write_bundle(
     """
     folder.mkdir(parents=True)
     for part in PARTS:
-        shutil.copytree(models[part], folder / part)
+        shutil.copytree(models[part], folder / part, ignore=shutil.ignore_patterns(PROVENANCE_FILE))
     if encoder is not None:
-        shutil.copytree(encoder, folder / ENCODER_FOLDER)
+        shutil.copytree(encoder, folder / ENCODER_FOLDER, ignore=shutil.ignore_patterns(PROVENANCE_FILE))
     if carries_packages:
         (folder / ENCODER_FOLDER).mkdir()
         for name in config.encoder_weights:

@@ -13,6 +13,7 @@ from ltm3d.errors import ModelError
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+PROVENANCE_FILE = "provenance.json"  # what a trained model was made of; no part of the model
 
 
 def save_model(folder: Path, module: nn.Module, config: Mapping[str, Any]) -> None:

@@ -42,6 +42,7 @@ class Shard:
         uids: the kept assets, in the order of every field's first axis.
         rejects: the assets that were turned away, and why.
         key, code: of the settings and inputs, and of the code that it was made with; see `plan.key_of`.
+        provenance: commit, state of the tree, libraries, seed and device as its stage started.
         digest: sha256 of uids, records, and the sha256 of every file: it stands for the whole content.
         reads_slices: the system is to read no more from the disk than is asked for; set it before a field is opened.
     """
@@ -51,6 +52,7 @@ class Shard:
         self.name = folder.name
         self.key: str = manifest["key"]
         self.code: str = manifest.get("code", "")
+        self.provenance: dict[str, Any] = manifest.get("provenance", {})
         self.digest: str = manifest["digest"]
         self.uids: list[str] = manifest["uids"]
         self.rejects = [Reject(**reject) for reject in manifest["rejects"]]

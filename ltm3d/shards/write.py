@@ -46,6 +46,7 @@ def write_shard(
     key: str,
     code: str = "",
     tries: Mapping[str, int] | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write and commit one shard; a shard that stood there is replaced.
 
@@ -54,6 +55,7 @@ def write_shard(
         key: what the work depended on, see `plan.key_of`.
         code: digest of the code that did it, see `freshness.code`.
         tries: of rejected assets that were tried more than once, see `write_tries`.
+        provenance: what it was made of beside, for people and for the promotion gate; no part of the shard's digest.
 
     Raises:
         ValueError: an array is not what its field says, or an asset is both kept and rejected.
@@ -69,6 +71,7 @@ def write_shard(
                 "name": folder.name,
                 "key": key,
                 "code": code,
+                "provenance": dict(provenance or {}),
                 "uids": list(uids),
                 "records": list(records),
                 "rejects": sorted(rejects, key=lambda reject: reject.uid),

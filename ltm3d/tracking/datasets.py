@@ -9,6 +9,7 @@ from ltm3d.shards.plan import SHARD_FILE, read_manifest
 from ltm3d.tracking.provenance import file_hash
 
 LENGTH = 32  # of a digest; MLflow takes 36
+MADE_OF = "provenance.json"  # beside a model; content alone counts
 
 
 def data_digest(path: Path) -> str | None:
@@ -34,5 +35,5 @@ def _digests(path: Path) -> Iterator[tuple[str, str]]:
             folders.clear()
             continue
         for file in sorted(files):
-            if not file.startswith("."):
+            if not file.startswith(".") and file != MADE_OF:
                 yield f"{name}/{file}", file_hash(Path(folder, file))

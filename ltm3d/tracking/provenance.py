@@ -1,12 +1,16 @@
-"""Where a model comes from: commit, the lock entries of the data it was made of, hashes of files and folders."""
+"""Where data and models come from: commit, what differs from it, code, libraries; lock entries, hashes of files."""
 
 import hashlib
+import platform
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ltm3d.freshness.code import StageCode
+
+UNKNOWN = "unknown"
 CHUNK = 1 << 20
 # What a version carries itself, or DVC keeps: a change there is no change of the code.
 CARRIED = ("params.yaml", "dvc.lock", "data")
@@ -15,24 +19,71 @@ CREDENTIALS = re.compile(r"//[^/@]*@")  # in an address; never into a tag
 
 
 def git_state(repository: Path) -> dict[str, str]:
-    """Return the tags `git_commit`, `git_dirty`, `git_changes` and `git_remote`; `unknown` where there is no commit.
+    """Return the tags `git_commit`, `git_dirty`, `git_changes`, `git_difference` and `git_remote`.
 
     A tree is dirty by what the commit does not restore: changed or new files, but for params.yaml, dvc.lock and data/,
-    which a version carries or DVC keeps.
+    which a version carries or DVC keeps. The difference is a sha256 of the changes and of new code, "" where there is
+    none. Commit and state are `unknown` where there is no commit.
     """
     commit = _git(repository, "rev-parse", "HEAD")
     if commit is None:
-        return {"git_commit": "unknown", "git_dirty": "unknown", "git_changes": "", "git_remote": ""}
+        return dict.fromkeys(("git_commit", "git_dirty"), UNKNOWN) | dict.fromkeys(
+            ("git_changes", "git_difference", "git_remote"), ""
+        )
     kept = [f":(top,exclude){path}" for path in CARRIED]
     changes = _git(repository, "status", "--porcelain", "--untracked-files=normal", "--", ":(top)", *kept)
     paths = [] if changes is None else [line[2:].strip() for line in changes.splitlines()]
     more = [f"and {len(paths) - MAX_LISTED} more"] if len(paths) > MAX_LISTED else []
     return {
         "git_commit": commit,
-        "git_dirty": "unknown" if changes is None else str(bool(paths)).lower(),
+        "git_dirty": UNKNOWN if changes is None else str(bool(paths)).lower(),
         "git_changes": ", ".join(paths[:MAX_LISTED] + more),
+        "git_difference": _difference(repository, kept) if paths else "",
         "git_remote": CREDENTIALS.sub("//", _git(repository, "config", "--get", "remote.origin.url") or ""),
     }
+
+
+def _difference(repository: Path, kept: list[str]) -> str:
+    """Hash what the tree has and the commit has not: changes, and new files of Python."""
+    changes = _git(repository, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--", ":(top)", *kept)
+    new = _git(repository, "ls-files", "--others", "--exclude-standard", "--full-name", "--", ":(top)*.py", *kept) or ""
+    top = Path(_git(repository, "rev-parse", "--show-toplevel") or repository)
+    paths = [top / name for name in sorted(new.splitlines())]
+    files = [f"{path.relative_to(top)} {file_hash(path)}" for path in paths if path.is_file()]
+    return combined_hash([changes or "", *files])
+
+
+def stage_provenance(
+    code: StageCode, *, kinds: Iterable[str], state: Mapping[str, str], seed: int, device: str
+) -> dict[str, Any]:
+    """Return what a stage is made of as it starts: it goes into its shards and its training run.
+
+    It is the same for the same tree of files, on any machine with these libraries: the bytes of shards depend on it.
+
+    Args:
+        kinds: of sources whose code is part of it.
+        state: of the tree, see `git_state`.
+        device: `cpu` or `cuda`.
+    """
+    return {
+        "stage": code.stage,
+        "code": code.digest,
+        "source_kinds": sorted(kinds),
+        "libraries": dict(code.libraries),
+        "python": platform.python_version(),
+        "git_commit": state["git_commit"],
+        "git_dirty": state["git_dirty"],
+        "git_difference": state["git_difference"],
+        "seed": seed,
+        "device": device,
+    }
+
+
+def provenance_tags(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Spell a stage's provenance as tags of its MLflow run."""
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(provenance["libraries"].items()))
+    names = ("git_commit", "git_dirty", "git_difference", "code", "seed", "device", "python")
+    return {**{name: str(provenance[name]) for name in names}, "libraries": libraries}
 
 
 def _git(repository: Path, *arguments: str) -> str | None:

@@ -15,7 +15,7 @@ import yaml
 
 from ltm3d.errors import DataError, ModelError
 from ltm3d.tracking.registry import find_version
-from ltm3d.tracking.versions import download_card
+from ltm3d.tracking.versions import COMMITTED_TAG, download_card
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def restore_version(uri: str, folder: Path, repository: str, tracking_uri: str) 
         DataError: the folder is not empty, or git or DVC failed.
     """
     version = find_version(uri, tracking_uri)
-    commit = version.tags.get("git_commit", "unknown")
+    commit = version.tags.get(COMMITTED_TAG) or version.tags.get("git_commit", "unknown")
     repository = repository or version.tags.get("git_remote", "")
     if commit == "unknown" or not repository:
         raise ModelError(f"{version.uri} names no {'commit' if repository else 'repository'}; give --repository")
@@ -79,7 +79,8 @@ def restore_version(uri: str, folder: Path, repository: str, tracking_uri: str) 
         cache = _run(sys.executable, "-m", "dvc", "cache", "dir", at=Path(repository)).strip()
         _run(sys.executable, "-m", "dvc", "cache", "dir", "--local", cache, at=folder)
     missing = _bring_data(folder, cached_outputs(yaml.safe_load((folder / LOCK_FILE).read_text())))
-    return Restored(folder=folder, commit=commit, changes=version.tags.get("git_changes", ""), missing=missing)
+    changes = "" if COMMITTED_TAG in version.tags else version.tags.get("git_changes", "")
+    return Restored(folder=folder, commit=commit, changes=changes, missing=missing)
 
 
 def cached_outputs(lock: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from ltm3d.tracking.logged_model import current_server
 
 HASH_TAG = "weights_hash"
 FIGURE_TAG = "figure."
+COMMITTED_TAG = "committed_in"  # the commit that has a version's code, where it is not the one it was registered at
 REMOVED_TAG = "files_removed"  # when `ltm3d gc` removed a version's weights
 CARD_FOLDER = "model_card"  # artifacts of the version's run
 CHALLENGER, CHAMPION, PREVIOUS_CHAMPION = "challenger", "champion", "previous_champion"

@@ -107,7 +107,8 @@ def write_json(path: Path, value: Any) -> None:
 def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
     """Make a folder this run's own; what an older run of another identity, or of other code, left in it is removed.
 
-    A run of code that gives the same goes on as it is, with the digest it began with.
+    A run of code that gives the same goes on as it is, with the digest it began with; where it goes on from another
+    commit or tree, that is added to its provenance.
 
     Killed at any moment, it leaves the run that was there, or a folder that the next claim empties.
 
@@ -127,6 +128,9 @@ def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
     else:
         before = read_json(owner)
         if before.get("identity") == identity and code.accepts(before.get("code", "")):
+            made = before.get("provenance", [])
+            if read_result(run_dir) is None and dict(code.provenance) not in made:
+                write_json(owner, {**before, "provenance": [*made, dict(code.provenance)]})
             return
         if before.get("identity") == identity:
             steps = (read_result(run_dir) or {}).get("steps")
@@ -144,7 +148,10 @@ def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
             raise StorageError(
                 f"the run before cannot be removed ({error}): remove {run_dir}, then run again"
             ) from error
-    write_json(owner, {"identity": identity, "code": code.digest})
+    write_json(
+        owner,
+        {"identity": identity, "code": code.digest, "provenance": [dict(code.provenance)] if code.provenance else []},
+    )
 
 
 def read_identity(run_dir: Path) -> str:

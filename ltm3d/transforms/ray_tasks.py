@@ -1,5 +1,6 @@
 """One Ray Data row a shard: what the driver hands out, and what a worker does with it."""
 
+import json
 import logging
 import os
 import traceback
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.schema import Field
+from ltm3d.shards.plan import canonical_json
 from ltm3d.shards.rates import cpu_seconds, describe_machine
 from ltm3d.shards.read import committed_shard
 from ltm3d.shards.write import write_shard
@@ -47,6 +49,7 @@ def finished_rows(
             "key": job.key,
             "code": job.code.digest,
             "again": list(again.get(job.name, ())),
+            "provenance": canonical_json(job.code.provenance),
         }
         for job in jobs
     ]
@@ -92,6 +95,7 @@ def run_row(row: dict[str, Any], *, transform: Transform, fields: Sequence[Field
                 rejects=result.rejects,
                 key=job.key,
                 code=row["code"],
+                provenance=json.loads(row["provenance"]),
             )
         num_kept, num_bytes = len(result.uids), sum(path.stat().st_size for path in folder.iterdir())
     except (Ltm3dError, OSError) as caught:

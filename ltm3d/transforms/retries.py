@@ -77,6 +77,7 @@ def commit_retried(
         rejects=list(rejects.values()),
         key=job.key,
         code=shard.code,
+        provenance=shard.provenance,
         tries=tries,
     )
 

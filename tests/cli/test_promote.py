@@ -54,7 +54,8 @@ def test_the_rule_of_conf_moves_the_alias_and_rollback_restores_it(
 
     def call(*further: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as raised:
-            app.main(["promote", "--representation", representation, *further, "--tracking-uri", registry.uri])
+            where = ["--repository", str(registry.code.folder), "--tracking-uri", registry.uri]
+            app.main(["promote", "--representation", representation, *further, *where])
         return int(raised.value.code or 0), capsys.readouterr().out
 
     beyond_the_mean = registry.add([0.5] * 4, figures=FIGURES)

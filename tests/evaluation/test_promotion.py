@@ -11,7 +11,7 @@ import pytest
 from imports import REPOSITORY
 from mlflow_database import new_database
 from mlflow_server import PASSWORD, USER, mlflow_server, postgres_folder
-from small_registry import CLEAN, GATE, NAME, Registry
+from small_registry import GATE, NAME, Registry
 
 from ltm3d.cli import app
 from ltm3d.errors import ModelError
@@ -35,7 +35,7 @@ def promote_twice_at_once(registry: Registry) -> list[str]:
     driver = REPOSITORY / "tests" / "support" / "promote_driver.py"
     processes = [
         subprocess.Popen(
-            [sys.executable, str(driver), NAME, registry.uri],
+            [sys.executable, str(driver), NAME, registry.uri, str(registry.code.folder)],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ def call_promote(registry: Registry, capsys: pytest.CaptureFixture[str], *argume
     """Call the command and return its exit code and what it prints."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as raised:
-        app.main(["promote", *arguments, "--tracking-uri", registry.uri])
+        app.main(["promote", *arguments, "--repository", str(registry.code.folder), "--tracking-uri", registry.uri])
     return int(raised.value.code or 0), capsys.readouterr().out
 
 
@@ -67,16 +67,18 @@ def call_promote(registry: Registry, capsys: pytest.CaptureFixture[str], *argume
 @pytest.mark.timeout(400)
 def test_champions_come_and_go(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match="no challenger"):
-        promote(NAME, GATE, registry.uri)
+        promote(NAME, GATE, registry.uri, repository=registry.code.folder)
     first = registry.add(GOOD)
     with pytest.raises(ModelError, match="nothing to roll back"):
         roll_back(NAME, registry.uri)
 
-    assert promote(NAME, None, registry.uri, dry_run=True).passed
+    assert promote(NAME, None, registry.uri, repository=registry.code.folder, dry_run=True).passed
     assert registry.alias("champion") is None, "a dry run changes nothing"
-    assert promote(NAME, None, registry.uri).passed
+    assert promote(NAME, None, registry.uri, repository=registry.code.folder).passed
     assert registry.alias("champion") == first
-    assert promote(NAME, GATE, registry.uri).reasons == (f"models:/{NAME}/{first} is champion already",)
+    assert promote(NAME, GATE, registry.uri, repository=registry.code.folder).reasons == (
+        f"models:/{NAME}/{first} is champion already",
+    )
 
     worse = registry.add(WORSE)
     code, out = call_promote(registry, capsys, "--representation", "sdf")
@@ -103,18 +105,27 @@ def test_a_model_that_cannot_answer_is_not_promoted(registry: Registry) -> None:
     weights = resolve_model(f"models:/{NAME}/{version}", registry.uri) / "generator" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     before = registry.aliases()
-    decision = promote(NAME, GATE, registry.uri)
+    decision = promote(NAME, GATE, registry.uri, repository=registry.code.folder)
     assert not decision.passed
     assert "answers a prompt" in decision.reasons[0] and "not those that were registered" in decision.reasons[0]
     assert registry.aliases() == before
 
 
 @pytest.mark.slow
-def test_code_that_no_commit_has_is_not_promoted(registry: Registry) -> None:
-    registry.add([0.01, 0.01, 0.01, 0.02], {**CLEAN, "git_dirty": "true", "git_changes": "ltm3d/new.py"})
-    decision = promote(NAME, GATE, registry.uri, dry_run=True)
+def test_what_was_trained_with_changes_is_not_promoted_before_a_commit_has_them(registry: Registry) -> None:
+    code = registry.code
+    code.change(factor=100)
+    version = registry.add([0.01, 0.01, 0.01, 0.02])
+    code.revert()
+    decision = promote(NAME, GATE, registry.uri, repository=code.folder, dry_run=True)
     assert [row.check for row in decision.table if not row.passed] == ["made of committed code"]
-    assert "ltm3d/new.py" in decision.reasons[0]
+    assert "has other code of train@sdf" in decision.reasons[0] and "changes that no commit has" in decision.reasons[0]
+    code.change(factor=100)
+    commit = code.commit()
+    decision = promote(NAME, GATE, registry.uri, repository=code.folder)
+    assert decision.passed, decision.reasons
+    assert f"commit {commit[:12]} has it" in decision.to_table()
+    assert find_version(f"models:/{NAME}/{version}", registry.uri).tags["committed_in"] == commit
 
 
 @pytest.mark.slow
@@ -132,7 +143,7 @@ def test_the_same_behind_a_server_with_postgres_and_passwords(tmp_path: Path, mo
         first = registry.add(GOOD)
         with pytest.raises(ModelError, match="`ltm3d promote` makes"):
             resolve_model(f"models:/{NAME}@champion", uri)
-        assert promote(NAME, None, uri).passed
+        assert promote(NAME, None, uri, repository=registry.code.folder).passed
         second = registry.add(BETTER)
         assert all(answer.startswith("True") for answer in promote_twice_at_once(registry))
         assert registry.aliases() == {"challenger": second, "champion": second, "previous_champion": first}

@@ -7,7 +7,7 @@ import pytest
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.errors import ModelError
 from ltm3d.transforms.mapping import ShardJob
-from pipelines.encode_conditions import add_captions, weights_of
+from pipelines.encode_conditions import add_captions, folder_hash, weights_of
 
 VIEWS = Path("data/views")
 JOBS = [ShardJob(name=name, uids=(f"{name}-a", f"{name}-b"), inputs=(VIEWS / name,), key=name) for name in ("s0", "s1")]
@@ -44,3 +44,12 @@ def test_a_key_knows_the_weights_of_each_kind_of_encoder(tmp_path: Path, monkeyp
     (tmp_path / "config.json").write_text('{"a": 1}')
     assert before != weights_of(str(tmp_path))
     assert weights_of("facebook/dinov2-base") == {"name": "facebook/dinov2-base"}
+
+
+def test_what_an_encoder_was_made_of_is_no_part_of_its_hash(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    before = folder_hash(tmp_path)
+    (tmp_path / "provenance.json").write_text("[]")
+    assert folder_hash(tmp_path) == before
+    (tmp_path / "config.json").write_text("[]")
+    assert folder_hash(tmp_path) != before

@@ -22,7 +22,7 @@ from ltm3d.shards.write import write_shard
 from ltm3d.tracking.client import open_client
 from ltm3d.tracking.presence import is_registered
 from ltm3d.tracking.registry import resolve_model
-from ltm3d.tracking.versions import download_card, get_version_by_alias
+from ltm3d.tracking.versions import download_card, get_version_by_alias, read_card_json
 from pipelines.register import read_figures
 
 PARAMS = """
@@ -36,6 +36,7 @@ register: {carry_encoders: false}
 sampling: {sdf: {num_seeds: 1, resolution: 16, precision: bf16, sampling: {num_steps: 2, guidance_scale: 1.0}}}
 promotion:
   sdf:
+    needs_clean_tree: false
     chosen: {name: image/generated/chamfer_l1, better: lower}
     required: [{name: image/generated/chamfer_l1, below: none/category_mean/chamfer_l1}]
 """
@@ -48,6 +49,11 @@ FIGURES = {
     },
     "none": {"category_mean": {"chamfer_l1": 0.4}},
 }
+MADE = {
+    "code": "c" * 64, "git_commit": "1" * 40, "git_dirty": "false", "git_difference": "", "libraries": {"numpy": "2.0"},
+    "python": "3.11", "seed": 5, "device": "cpu", "source_kinds": ["folder"],
+}  # fmt: skip
+LABELS = {"views": "render_views", "meshes": "clean_meshes", "targets/sdf": "build_targets@sdf"}
 RECORD = {"name": "a chair", "source": "folder", "licence": "CC-BY-4.0", "attribution": "Ann, a-site"}
 DEPS = ["data/inputs/code/register", "data/meshes", "data/models/tokenizer/${item.representation}", "data/views"]
 DVC_YAML = {"stages": {"register": {"deps": DEPS, "params": ["promotion.${item.representation}", "recipe"]}}}
@@ -72,8 +78,10 @@ def write_data(data: Path) -> None:
         if name == "views":
             arrays["images"][0][:, 2:14, 4:12] = rng.integers(1, 255, (2, 12, 8, 4)) | 128
         write_shard(
-            data / name / "shard-00000", fields=fields, arrays=arrays, uids=["a"], records=[RECORD], rejects=[], key="k"
-        )
+            data / name / "shard-00000",
+            fields=fields, arrays=arrays, uids=["a"], records=[RECORD], rejects=[], key="k",
+            provenance=MADE | {"stage": LABELS[name]},
+        )  # fmt: skip
     entry = IndexEntry(
         uid="a", shard="shard-00000", split="train", category="chair", caption="", source="folder", name="a chair",
         licence="CC-BY-4.0", num_faces=1, is_watertight=True, scale=1.0, offset=(0, 0, 0),
@@ -84,6 +92,8 @@ def write_data(data: Path) -> None:
     for part in ("tokenizer", "reconstructor", "generator"):
         (data / "models" / part).mkdir()
         (bundle / part).rename(data / "models" / part / "sdf")
+        made = [MADE | {"stage": f"train_{part}@sdf"}, MADE | {"stage": f"train_{part}@sdf", "git_dirty": "true"}]
+        (data / "models" / part / "sdf" / "provenance.json").write_text(json.dumps(made))
     (data / "gallery" / "sdf").mkdir(parents=True)
     (data / "gallery" / "sdf" / "index.html").write_text("<p>gallery</p>")
     (data / "metrics").mkdir()
@@ -135,6 +145,12 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     assert set(receipt) - {"model", "version", "uri", "figures"} <= set(version.tags)
     assert version.tags["protocol"] == "eval/v1" and len(version.tags["tokenizer_hash"]) == 64
     assert len(version.tags["git_commit"]) == 40 and version.tags["git_dirty"] == "false"
+    assert version.tags["code.build_targets/sdf"] == version.tags["code.train_generator/sdf"] == "c" * 64
+    assert version.tags["code.download"] == "unknown", "what says nothing of itself is said to be so"
+    assert (version.tags["seed"], version.tags["libraries"]) == ("5", "numpy 2.0")
+    made = read_card_json(version, "provenance.json", tracking_uri)
+    assert made["clean_meshes"] == [MADE | {"stage": "clean_meshes"}] and len(made["train_generator@sdf"]) == 2
+    assert len(made) == 10, "every stage that made it"
     files = {item.path for item in open_client(tracking_uri).list_artifacts(version.run_id, "model_card")}
     assert {"model_card/params.yaml", "model_card/figures.json", "model_card/per_asset.json"} <= files
     card = checkout / "card"
@@ -197,8 +213,8 @@ def test_the_same_weights_again_keep_what_their_version_was_made_of(checkout: Pa
     changed = {key for key in before.tags.keys() | after.tags.keys() if before.tags.get(key) != after.tags.get(key)}
     assert changed == {"figure.image/generated/chamfer_l1"}
     folder = checkout / "card-again"
-    assert download_card(after, "params.yaml", folder, tracking_uri) == folder / "model_card/params.yaml"
-    assert (folder / "model_card/params.yaml").read_text() == PARAMS
+    settings = download_card(after, "params.yaml", folder, tracking_uri)
+    assert settings is not None and settings.read_text() == PARAMS
     card = download_card(after, "README.md", folder, tracking_uri)
     assert card is not None and "| recipe | `smoke` |" in card.read_text()
     assert "| image | generated | 0.0900" in card.read_text()

@@ -1,4 +1,4 @@
-"""A registry of small real models of one representation that differ in a setting."""
+"""A registry of small real models of one representation that differ in a setting, made of code that is committed."""
 
 import json
 import shutil
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from small_code import LABEL, SmallCode
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.evaluation.gate import GateBound, GateConfig, GateMetric
-from ltm3d.evaluation.promotion import GATE_FILE, PER_ASSET_FILE
+from ltm3d.evaluation.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
 from ltm3d.tracking.client import experiment_id, open_client
 from ltm3d.tracking.registry import register_model
 from ltm3d.tracking.versions import get_version_by_alias
@@ -22,7 +23,6 @@ GATE = GateConfig(
     max_seconds=100,
     num_resamples=500,
 )
-CLEAN = {"git_commit": "0" * 40, "git_dirty": "false"}
 
 
 class Registry:
@@ -38,10 +38,11 @@ class Registry:
         self.name = f"ltm3d-{representation}"
         self.gate = gate
         self.first = make_tiny_bundle(folder / "bundle-0", representation)
+        self.code = SmallCode(folder / "code")
         self.count = 0
 
-    def add(self, values: list[float], tags: dict[str, str] = CLEAN, figures: Mapping[str, float] | None = None) -> str:
-        """Register one more model with the chosen figure of each test asset; return its version.
+    def add(self, values: list[float], figures: Mapping[str, float] | None = None) -> str:
+        """Register one more model, made of the code as it is now, with the chosen figure of each test asset.
 
         Args:
             figures: the further ones.
@@ -57,6 +58,9 @@ class Registry:
         per_asset = {f"a{i}": value for i, value in enumerate(values)}
         (card / PER_ASSET_FILE).write_text(json.dumps({self.gate.chosen.name: per_asset}))
         (card / GATE_FILE).write_text(json.dumps(asdict(self.gate)))
+        made = self.code.made()
+        (card / MADE_OF_FILE).write_text(json.dumps({LABEL: [made]}))
+        tags = {name: made[name] for name in ("git_commit", "git_dirty")}
         chosen = {self.gate.chosen.name: sum(values) / len(values)}
         return self.register(bundle, {**chosen, **(figures or {"mean_cd": 0.5})}, tags, card)
 

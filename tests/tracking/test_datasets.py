@@ -21,6 +21,7 @@ def test_a_digest_follows_content_and_names(tmp_path: Path) -> None:
         (folder / "part/index.json").write_text("{}")
         write(folder / "shard-00000", np.zeros((4, 3), np.float32))
     (two / ".hidden").write_text("")
+    (two / "part/provenance.json").write_text("[]")
     (two / "shard-00000/points.npy").touch()
     digest = data_digest(one)
     assert digest is not None and len(digest) == 32 and digest == data_digest(two)

@@ -3,7 +3,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ltm3d.tracking.provenance import folder_hash, git_state, upstream_lock
+from small_code import SmallCode
+
+from ltm3d.tracking.provenance import folder_hash, git_state, provenance_tags, upstream_lock
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -24,6 +26,7 @@ def test_git_state_tells_a_clean_checkout_from_a_changed_one(tmp_path: Path) -> 
         "git_commit": git(tmp_path, "rev-parse", "HEAD"),
         "git_dirty": "false",
         "git_changes": "",
+        "git_difference": "",
         "git_remote": "https://host/ltm3d.git",
     }
     assert git_state(tmp_path) == clean
@@ -34,9 +37,38 @@ def test_git_state_tells_a_clean_checkout_from_a_changed_one(tmp_path: Path) -> 
     assert git_state(tmp_path) == clean
     (tmp_path / "a").write_text("2")
     (tmp_path / "b").write_text("2")
-    assert git_state(tmp_path) == clean | {"git_dirty": "true", "git_changes": "a, b"}
+    dirty = git_state(tmp_path)
+    assert dirty == clean | {"git_dirty": "true", "git_changes": "a, b", "git_difference": dirty["git_difference"]}
     (tmp_path / "sub").mkdir()
     assert git_state(tmp_path / "sub")["git_changes"] == "a, b", "the whole checkout counts"
+
+
+def test_the_difference_follows_changes_and_new_code(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.py").write_text("1")
+    git(tmp_path, "add", "a.py")
+    git(tmp_path, "commit", "-q", "-m", "one")
+    seen = [git_state(tmp_path)["git_difference"]]
+    for name, text in (("a.py", "2"), ("new.py", "1"), ("new.py", "2"), ("params.yaml", "1"), ("a.py", "1")):
+        (tmp_path / name).write_text(text)
+        seen.append(git_state(tmp_path)["git_difference"])
+        assert seen[-1] == git_state(tmp_path)["git_difference"]
+    assert seen[0] == "" and seen[4] == seen[3], "what a version carries itself is no difference"
+    assert len(set(seen)) == 5
+    (tmp_path / "new.py").unlink()
+    assert git_state(tmp_path)["git_difference"] == ""
+
+
+def test_a_stage_says_the_same_of_the_same_tree(tmp_path: Path) -> None:
+    code = SmallCode(tmp_path / "code")
+    record = code.made()
+    assert record == code.made() and record["git_commit"] == code.head and record["git_dirty"] == "false"
+    assert set(record["libraries"]) == {"numpy"} and record["stage"] == "train@sdf"
+    tags = provenance_tags(record)
+    assert tags["code"] == record["code"] and tags["libraries"].startswith("numpy ") and tags["seed"] == "0"
+    code.change(factor=2)
+    changed = code.made()
+    assert {name for name in record if changed[name] != record[name]} == {"code", "git_dirty", "git_difference"}
 
 
 def test_the_upstream_entries_of_a_lock_are_those_the_wanted_files_come_from() -> None:
