@@ -1,4 +1,4 @@
-# make setup | demo | test | check        (needs Python 3.11 and make; everything else is installed here)
+# make setup | demo | test | test-fast | check        (needs Python 3.11 and make; everything else is installed here)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test check format
+.PHONY: setup demo test test-fast lint check format
 .DEFAULT_GOAL := setup
 
 setup: $(INSTALLED)
@@ -27,14 +27,24 @@ demo: setup
 	@promoted=0; for each in $(or $(REPRESENTATIONS),$$(python -c "$$LISTED")); do \
 		ltm3d promote --representation $$each || promoted=1; done; ltm3d results; exit $$promoted
 
-test: setup
-	pytest
+# Ray, servers and browsers are a group each, every other file is one; a group runs in one worker.
+WORKERS ?= 2
+XDIST := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-check: setup
+test: setup
+	pytest $(XDIST) --durations 25
+
+# Before each commit: what needs no Ray, no server, no browser and no more than a few seconds.
+test-fast: setup
+	pytest $(XDIST) --durations 10 -m "not (ray or server or browser or slow)"
+
+lint: setup
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+
+check: lint
 	pytest -q tests/architecture
 
 format: setup

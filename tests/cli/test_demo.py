@@ -16,7 +16,8 @@ import browser
 import pytest
 import trimesh
 from mlflow_database import new_database
-from processes import free_port, running
+from ports import free_port
+from processes import running
 from prompt_pictures import transparent_box
 from small_registry import Registry
 from tiny_bundle import make_tiny_bundle

@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> object:
     return raised.value.code or 0
 
 
+@pytest.mark.slow
 def test_the_table_is_printed_and_the_report_written(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = ["--pred", str(folders / "theirs"), "--truth", str(folders / "true")]
     assert run([*places, "--out", str(folders / "report.json"), "--points", "1000", "--emd", "--sets", "emd"]) == 0
@@ -43,6 +44,7 @@ def test_the_table_is_printed_and_the_report_written(folders: Path, capsys: pyte
     assert report["assets"]["ball"]["volume_iou"] > 0.99 and report["assets"]["box"]["volume_iou"] == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_much_is_a_failure(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """1,300,000 faces with 64 MB beyond what the child holds once it has its libraries."""
     (folders / "true" / "box.glb").unlink()

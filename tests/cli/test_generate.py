@@ -256,6 +256,7 @@ def test_what_is_no_number_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 2 and "--temperature" in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("representation", ["point_cloud", "gaussians", "mesh"])
 def test_every_representation_becomes_a_file_that_others_read(
     representation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ from ltm3d.cli.models import models
 from ltm3d.errors import ConfigError
 
 
+@pytest.mark.slow
 def test_sizes_are_listed_from_small_to_large(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models(conf=repository / "conf", tokens=64, channels=16, condition_tokens=20, condition_width=64, steps=4)
     lines = capsys.readouterr().out.splitlines()

@@ -71,6 +71,7 @@ def test_memory_disk_and_network_are_those_of_the_model(conf: Path) -> None:
     assert zero["fits"]
 
 
+@pytest.mark.slow
 def test_a_rate_that_was_not_measured_is_said_to_be_none(conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = {"tokens": 64, "channels": 16, "condition_tokens": 40, "condition_width": 48, "conf": conf}
     plan(assets=1000, nodes=1, train="tiny", batch=32, **arguments)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray_head import BIN, REPOSITORY, Head, environment, free_port, last_line
+from ports import free_port
+from ray_head import BIN, REPOSITORY, Head, environment, last_line
 from toy_stage import make_checkout
 
 from ltm3d.cli.doctor import check_cluster

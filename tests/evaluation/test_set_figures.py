@@ -44,6 +44,7 @@ def test_a_set_drawn_twice_covers_itself() -> None:
     assert not any(name.endswith("emd") for name in figures)
 
 
+@pytest.mark.slow
 def test_shapes_of_one_kind_cannot_be_told_apart() -> None:
     """Were the points of all shapes drawn with the same random numbers, 1-NNA would lie far above a half."""
     drawn = boxes(80, seed=1)

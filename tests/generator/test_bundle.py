@@ -109,6 +109,7 @@ def test_a_grid_that_cannot_be_extracted_is_refused_when_the_bundle_is_read(bund
         ShapeGenerator.load(bundle)
 
 
+@pytest.mark.slow
 def test_a_cloud_has_the_points_that_the_bundle_names(tmp_path: Path) -> None:
     bundle = make_tiny_bundle(tmp_path / "bundle", "point_cloud")
     document = json.loads((bundle / BUNDLE_FILE).read_text())

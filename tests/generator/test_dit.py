@@ -29,6 +29,7 @@ def dit() -> Dit:
     return model
 
 
+@pytest.mark.slow
 def test_it_memorises_four_shapes(dit: Dit, condition: Condition) -> None:
     batch = batch_of(condition)
     memorise(dit, batch, 500)

@@ -26,6 +26,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_parts(generator: Generator, co
     assert torch.allclose(whole, sum(parts) / 2, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_memorises_four_shapes(generator: Generator, condition: Condition) -> None:
     batch = batch_of(condition)
     memorise(generator, batch, 400)
@@ -46,6 +47,7 @@ def test_saving_keeps_weights_and_settings(generator: Generator, reconstructor: 
     assert again.config == reconstructor.config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

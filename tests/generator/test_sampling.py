@@ -158,6 +158,7 @@ def test_a_setting_out_of_its_range_is_an_error(settings: dict[str, float]) -> N
         SamplingConfig(**settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_one_token_after_the_other_recovers_the_joint_and_both_at_once_do_not() -> None:
     model = train_on_pairs()
     given = torch.ones(600, dtype=torch.bool)

@@ -193,6 +193,7 @@ def learned(shape: FieldFunction, head: Literal["distance", "occupancy"]) -> Fie
     return tokenizer.decode_field(tokenizer.encode({"surface": surface}).mean[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["distance", "occupancy"])
 def test_of_a_learned_field_nearly_every_face_of_the_dense_mesh_is_found(
     head: Literal["distance", "occupancy"],

@@ -182,6 +182,7 @@ def test_a_stage_dies_with_dvc_even_by_kill_9(checkout: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.ray
 def test_errors_from_ray_tasks_are_found(checkout: Path) -> None:
     done = run_stage(
         checkout,
@@ -199,6 +200,7 @@ def test_errors_from_ray_tasks_are_found(checkout: Path) -> None:
     assert done.stderr.strip().splitlines()[-1] == "error: the shard is damaged"
 
 
+@pytest.mark.ray
 def test_assets_are_shared_out_over_workers_and_come_back_in_order(checkout: Path) -> None:
     done = run_stage(
         checkout,

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from bare_environment import make_environment
 from mlflow_database import new_database
-from processes import free_port, running
+from ports import free_port
+from processes import running
 from prompt_pictures import huge, to_base64, transparent_box
 from shape_files import INRIA, ply_properties, shape_in
 from tiny_bundle import make_tiny_bundle

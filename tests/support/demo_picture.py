@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from browser import open_browser
 from imports import REPOSITORY
-from processes import free_port, running
+from ports import free_port
+from processes import running
 from tiny_bundle import SEED, write_tiny_bundle
 from tiny_tokenizers import train_mesh_tokenizer
 

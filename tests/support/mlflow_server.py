@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ports import free_port
+
 USER, PASSWORD = "admin", "a-password-of-the-tests"
 START_S = 180
 
@@ -27,12 +29,6 @@ def postgres_folder() -> Path | None:
     if not usable or (os.getuid() == 0 and not _as_user()):
         return None
     return usable[0]
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,13 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_TIMEOUT_S = 180
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -58,6 +59,7 @@ def box_16_bits(*, is_grey: bool) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + data
 
 
+@cache
 def huge(side: int = 10_000) -> bytes:
     """A white picture of side² pixels, one bit each: a small file."""
     return file_bytes(Image.new("1", (side, side), 1))

@@ -128,6 +128,7 @@ def test_a_dead_server_neither_stops_nor_delays_and_nothing_is_lost(
     assert sync(tmp_path, tracking_uri=tracking_uri) == {}
 
 
+@pytest.mark.slow
 def test_a_server_that_accepts_and_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as silent:

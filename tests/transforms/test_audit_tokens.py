@@ -35,6 +35,7 @@ def test_ordered_tokens_pass_and_the_verdict_says_how_many_points(ball: BallToke
     check_order(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_verdict_says_how_many_were_read_where_that_is_fewer_than_were_asked_for() -> None:
     tokenizer = train_gaussians_tokenizer(0)
     assets = Targets([{"gaussians": gaussians_batch(seed)["gaussians"][0].numpy()} for seed in range(2)])
