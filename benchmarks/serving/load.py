@@ -1,8 +1,10 @@
 """Fifty requests at once against `ltm3d serve`, beside the same requests one after the other; time and memory.
 
-python -m benchmarks.serving.load --model FOLDER_OR_URI [--tracking-uri URI] → benchmarks/results/serving.json
+python -m benchmarks.serving.load --model FOLDER_OR_URI [--tracking-uri URI] [--before CHECKOUT]
+→ benchmarks/results/serving.json
 
-Each of the fifty asks again when it is told to (503 with Retry-After) until it is served.
+Each of the fifty asks again when it is told to (503 with Retry-After) until it is served. With `--before` the server of
+another checkout is measured first, on the same model.
 """
 
 import http.client
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import psutil
 import typer
 
 from benchmarks.machine import describe
@@ -30,11 +33,24 @@ TIMEOUT_S = 300
 def main(
     model: Annotated[str, typer.Option()] = "models:/ltm3d-sdf@champion",
     tracking_uri: Annotated[str, typer.Option()] = "sqlite:///mlflow.db",
+    before: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
+    """Measure this checkout's server, and another one's beside it."""
+    options = ["--model", model, "--tracking-uri", tracking_uri, "--max-waiting", str(MAX_WAITING)]
+    machine = {**describe("torch", "starlette", "fastapi", "uvicorn"), "cores_used": len(os.sched_getaffinity(0))}
+    result: dict[str, Any] = {"machine": machine, "max_waiting": MAX_WAITING}
+    if before is not None:
+        result["before"] = measure(before.resolve(), options)
+    result |= measure(ROOT, options)
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+
+
+def measure(checkout: Path, options: list[str]) -> dict[str, Any]:
     """Start a server, ask it in turn, then all at once."""
-    command = [sys.executable, "-u", "-c", "from ltm3d.cli.app import main; main()", "serve", "--port", "0"]
-    command += ["--model", model, "--tracking-uri", tracking_uri, "--max-waiting", str(MAX_WAITING)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-u", "-c", "from ltm3d.cli.app import main; main()", "serve", "--port", "0", *options]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert server.stdout is not None
     try:
         found = re.search(r"http://127\.0\.0\.1:(\d+)", server.stdout.readline())
@@ -42,7 +58,9 @@ def main(
         port = int(found[1])
         ask(port, 0)
         memory = {"after the first": peak_mb(server.pid)}
+        begin = cpu_seconds(server.pid)
         alone = [timed(port, seed) for seed in range(NUM_SEQUENTIAL)]
+        cpu = (cpu_seconds(server.pid) - begin) / NUM_SEQUENTIAL
         memory["after the sequential ones"] = peak_mb(server.pid)
         rows: list[dict[str, Any]] = []
         start = time.monotonic()
@@ -58,10 +76,8 @@ def main(
         server.wait(30)
     answers = [answer for row in rows for answer in row["answers"]]
     statuses = [status for status, _ in answers]
-    result = {
-        "machine": {**describe("torch", "starlette", "uvicorn"), "cores_used": len(os.sched_getaffinity(0))},
-        "max_waiting": MAX_WAITING,
-        "sequential": {"requests": NUM_SEQUENTIAL, **percentiles(alone)},
+    return {
+        "sequential": {"requests": NUM_SEQUENTIAL, **percentiles(alone), "cpu_s_a_request": round(cpu, 4)},
         "concurrent": {
             "requests": NUM_REQUESTS,
             "served": statuses.count(200),
@@ -76,8 +92,6 @@ def main(
         },
         "peak_memory_mb": memory,
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
 
 def ask(port: int, seed: int) -> tuple[int, int]:
@@ -113,6 +127,12 @@ def persist(port: int, seed: int) -> dict[str, Any]:
 def percentiles(seconds: list[float]) -> dict[str, float]:
     """Return median and 95th percentile."""
     return {f"p{share}": round(float(np.percentile(seconds, share)), 3) for share in (50, 95)}
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU-seconds of a process, all threads."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def peak_mb(pid: int) -> int:

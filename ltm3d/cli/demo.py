@@ -97,8 +97,8 @@ def run_server(
     import uvicorn
 
     from ltm3d.generator.bundle import ShapeGenerator
-    from ltm3d.serving.line import Line
     from ltm3d.serving.page import demo_page
+    from ltm3d.serving.request_queue import RequestQueue
     from ltm3d.serving.requests import RequestLimits
     from ltm3d.serving.server import ShapeServer
     from ltm3d.tracking.registry import resolve_model
@@ -106,10 +106,10 @@ def run_server(
     limits = RequestLimits(max_batch=max_batch, max_steps=max_steps)
     page = demo_page(model=model, limits=limits) if has_page else None
     generator = ShapeGenerator.load(resolve_model(model, tracking_uri), pick_device(device))
-    line = Line(max_waiting)
-    server = ShapeServer(generator, model=model, limits=limits, line=line, page=page)
+    queue = RequestQueue(max_waiting)
+    server = ShapeServer(generator, model=model, limits=limits, queue=queue, page=page)
     config = uvicorn.Config(
-        server, host=host, port=port, lifespan="off", log_level="warning", timeout_keep_alive=KEEP_ALIVE_S
+        server.app, host=host, port=port, lifespan="off", log_level="warning", timeout_keep_alive=KEEP_ALIVE_S
     )
     listening = listen(host, port)
     address = f"http://{host}:{listening.getsockname()[1]}"
@@ -117,7 +117,7 @@ def run_server(
     try:
         uvicorn.Server(config).run([listening])
     finally:
-        line.close()
+        queue.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

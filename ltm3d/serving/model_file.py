@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from ltm3d.errors import ConfigError, PromptError
-from ltm3d.serving.line import BusyError, Line
+from ltm3d.serving.request_queue import BusyError, RequestQueue
 from ltm3d.serving.requests import RequestLimits, ShapeAnswer, ShapeRequest, read_batch
 
 
@@ -46,7 +46,7 @@ class ShapeModel(PythonModel):
 
         self.generator = ShapeGenerator.load(Path(context.artifacts["bundle"]))
         self.limits = RequestLimits()
-        self.line = Line()
+        self.queue = RequestQueue()
 
     def predict(self, model_input: list[ShapeRequest]) -> list[ShapeAnswer]:
         """Generate one shape a prompt.
@@ -55,22 +55,24 @@ class ShapeModel(PythonModel):
             RefusedError: 400, a prompt is out of its limits; 503, too many requests wait; 500, anything else.
         """
         try:
-            with self.line.place():
-                return answer_batch(self.generator, self.line, model_input, self.limits)
+            with self.queue.place():
+                return answer_batch(self.generator, self.queue, model_input, self.limits)
         except (PromptError, ConfigError) as error:
             raise RefusedError(str(error), INVALID_PARAMETER_VALUE) from error
         except BusyError as error:
             raise RefusedError(str(error), TEMPORARILY_UNAVAILABLE) from error
-        except Exception as error:  # MLflow's server would call it the asker's fault
+        except Exception as error:  # MLflow's server would call it the client's fault
             raise RefusedError(f"the model failed: {type(error).__name__}: {error}", INTERNAL_ERROR) from error
 
 
-def answer_batch(generator: Any, line: Line, requests: list[ShapeRequest], limits: RequestLimits) -> list[ShapeAnswer]:
+def answer_batch(
+    generator: Any, queue: RequestQueue, requests: list[ShapeRequest], limits: RequestLimits
+) -> list[ShapeAnswer]:
     """Check, then generate, each in its turn."""
     from ltm3d.serving.generation import answer, prepare_batch
 
-    prepared = line.open(lambda: prepare_batch(generator, read_batch(requests, limits), limits)).result()
-    return line.generate(lambda: [answer(generator, prompt)[0] for prompt in prepared]).result()
+    prepared = queue.open(lambda: prepare_batch(generator, read_batch(requests, limits), limits)).result()
+    return queue.generate(lambda: [answer(generator, prompt)[0] for prompt in prepared]).result()
 
 
 set_model(ShapeModel())

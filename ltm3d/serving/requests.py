@@ -4,17 +4,18 @@
 """
 
 import base64
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ltm3d.errors import ConfigError, PromptError
 
 FORMATS = ("glb", "ply")
+EXAMPLE_PROMPT = '{"text": "…"}'
+EXAMPLE = f'{{"inputs": [{EXAMPLE_PROMPT}, …]}}'
 MAX_SEED = 2**53 - 1  # the largest that every reader of JSON keeps exactly
 
 
@@ -57,7 +58,39 @@ class ShapeAnswer(BaseModel):
     error: str | None = None
 
 
-_BATCH = TypeAdapter(list[ShapeRequest])
+class ShapeBatch(BaseModel):
+    """The prompts of one request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: list[ShapeRequest]
+
+
+class Predictions(BaseModel):
+    """One answer a prompt, in their order."""
+
+    predictions: list[ShapeAnswer]
+
+
+class Health(BaseModel):
+    """A server that runs.
+
+    Attributes:
+        requests: that hold a place now, of `max_waiting` + 1.
+    """
+
+    model: str
+    representation: str
+    requests: int
+    max_waiting: int
+    limits: dict[str, float]
+
+
+class Refusal(BaseModel):
+    """Why a request was not answered: MLflow's code, and a message with value, limit and remedy."""
+
+    error_code: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,38 +133,14 @@ class Prompt:
     format: str | None = None
 
 
-def parse_batch(body: bytearray) -> list[ShapeRequest]:
-    """Read a request body of several prompts, `{"inputs": [{…}]}`.
-
-    Raises:
-        PromptError: no JSON, or a field of another name or type.
-    """
-    content = _read_json(body)
-    if not isinstance(content, dict) or set(content) != {"inputs"}:
-        raise PromptError('the body must be {"inputs": [{"text": "…"}, …]}')
-    return _validate(content["inputs"], "inputs")
-
-
-def parse_prompt(body: bytearray) -> ShapeRequest:
-    """Read a request body of one prompt; as `parse_batch`."""
-    return _validate([_read_json(body)], "")[0]
-
-
-def _read_json(body: bytearray) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:  # also what is not UTF-8
-        raise PromptError(f"the body is not JSON ({error}); send JSON in UTF-8") from error
-
-
-def _validate(content: Any, name: str) -> list[ShapeRequest]:
-    try:
-        return _BATCH.validate_python(content)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in (name, *first["loc"]) if part != "")
-        fields = ", ".join(ShapeRequest.model_fields)
-        raise PromptError(f"{place}: {first['msg']}; the fields of a prompt are {fields}") from error
+def describe_fault(fault: Mapping[str, Any], *, is_batch: bool) -> str:
+    """Return what is wrong with a body, by the first error that FastAPI found in it; what was sent is not repeated."""
+    if fault["type"] == "json_invalid":
+        return f"the body is not JSON ({fault['ctx']['error']}); send JSON in UTF-8"
+    place = [str(part) for part in fault["loc"][1:]]
+    if not place or (is_batch and (place[0] != "inputs" or fault["type"] == "missing")):
+        return f"the body must be {EXAMPLE if is_batch else 'one prompt, ' + EXAMPLE_PROMPT}"
+    return f"{'.'.join(place)}: {fault['msg']}; the fields of a prompt are {', '.join(ShapeRequest.model_fields)}"
 
 
 def read_batch(requests: Sequence[ShapeRequest], limits: RequestLimits) -> list[Prompt]:

@@ -146,6 +146,23 @@ def test_the_demo_answers_programs_too(address: str) -> None:
         assert json.load(answer)["predictions"][0]["num_faces"] > 50
 
 
+@pytest.mark.slow
+@needs_browser
+def test_the_api_and_the_metrics_are_seen_in_a_browser(address: str, tmp_path: Path) -> None:
+    with browser.open_browser(1100, 900) as page:
+        page.open(f"{address}/docs")
+        page.wait("document.querySelectorAll('.opblock').length === 4")
+        paths = page.evaluate("[...document.querySelectorAll('.opblock-summary-path')].map(e => e.dataset.path)")
+        page.picture(tmp_path / "docs.png")
+        errors = list(page.console)  # of text alone the browser asks for an icon
+        page.open(f"{address}/metrics")
+        page.wait('document.body.innerText.includes(\'ltm3d_requests_total{path="/docs",status="200"} 1.0\')')
+        page.picture(tmp_path / "metrics.png")
+        asked = page.requests
+    assert paths == ["/healthz", "/metrics", "/invocations", "/stream"] and errors == []
+    assert all(url.startswith((address, "data:", "blob:", "about:")) for url in asked)
+
+
 def test_a_port_that_is_taken_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -13,15 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
 from prompt_pictures import box, box_16_bits, huge, moving_box, to_base64, transparent_box
 from shape_files import INRIA, ply_properties, shape_in
 from tiny_bundle import make_tiny_bundle
 from tiny_tokenizers import RADIUS
 
 from ltm3d.generator.bundle import ShapeGenerator
+from ltm3d.serving import admission
 from ltm3d.serving import server as serving
-from ltm3d.serving.line import Line
-from ltm3d.serving.requests import RequestLimits
+from ltm3d.serving.request_queue import RequestQueue
+from ltm3d.serving.requests import RequestLimits, ShapeRequest
 from ltm3d.serving.server import ShapeServer
 
 LIMITS = RequestLimits(max_batch=3, max_body_bytes=200_000, max_image_bytes=100_000, max_steps=500)
@@ -33,7 +36,7 @@ HALF = b"POST /stream HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nC
 def running(app: ShapeServer) -> Iterator[int]:
     """Serve in a thread; gives the port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(app.app, lifespan="off", log_level="critical"))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -41,7 +44,7 @@ def running(app: ShapeServer) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(WAIT_S)
-        app.line.close()
+        app.queue.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> ShapeGenerator:
 
 @pytest.fixture(scope="module")
 def shape_server(generator: ShapeGenerator) -> ShapeServer:
-    return ShapeServer(generator, model="models:/tiny/1", limits=LIMITS, line=Line(1))
+    return ShapeServer(generator, model="models:/tiny/1", limits=LIMITS, queue=RequestQueue(1))
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +85,10 @@ def wait_for(condition: Any) -> None:
 
 
 @contextmanager
-def held(line: Line) -> Iterator[None]:
+def held(queue: RequestQueue) -> Iterator[None]:
     """Keep the generator busy for a block."""
     release = threading.Event()
-    job = line.generate(lambda: release.wait(WAIT_S))
+    job = queue.generate(lambda: release.wait(WAIT_S))
     try:
         yield
     finally:
@@ -130,7 +133,7 @@ def test_texts_of_every_language_are_answered_with_a_shape(port: int, text: str,
 def test_every_representation_is_answered_with_its_file(representation: str, tmp_path: Path) -> None:
     made = ShapeGenerator.load(make_tiny_bundle(tmp_path / "bundle", representation))
     is_mesh = representation == "mesh"
-    with running(ShapeServer(made, model="", limits=LIMITS, line=Line(1))) as port:
+    with running(ShapeServer(made, model="", limits=LIMITS, queue=RequestQueue(1))) as port:
         status, _, body = ask(port, "/invocations", {"inputs": [{"text": "a red chair"}, {"image": to_base64(box())}]})
         glb = ask(port, "/invocations", {"inputs": [{"text": "a red chair", "format": "glb"}]})
         stream = ask(port, "/stream", {"text": "a red chair"})[2]
@@ -209,10 +212,10 @@ def test_a_full_line_says_when_to_ask_again(port: int, shape_server: ShapeServer
     answers: list[int] = []
     prompt = {"inputs": [{"text": "a red chair", "num_steps": 1}]}
     asking = [threading.Thread(target=lambda: answers.append(ask(port, "/invocations", prompt)[0])) for _ in range(2)]
-    with held(shape_server.line):
+    with held(shape_server.queue):
         for thread in asking:
             thread.start()
-        wait_for(lambda: shape_server.line.num_placed == 2)
+        wait_for(lambda: shape_server.queue.num_placed == 2)
         for path in ("/invocations", "/stream"):
             for body in (prompt, b" " * 2_000_000):  # a body that is long is taken in, so that the answer is read
                 status, headers, content = ask(port, path, body)
@@ -222,7 +225,7 @@ def test_a_full_line_says_when_to_ask_again(port: int, shape_server: ShapeServer
     for thread in asking:
         thread.join(WAIT_S)
     assert answers == [200, 200]
-    wait_for(lambda: shape_server.line.num_placed == 0)  # a place is given back after the answer has gone out
+    wait_for(lambda: shape_server.queue.num_placed == 0)  # a place is given back after the answer has gone out
 
 
 class UnhurriedGenerator(ShapeGenerator):
@@ -239,13 +242,13 @@ class UnhurriedGenerator(ShapeGenerator):
 def test_a_stream_tells_of_waiting_of_steps_and_of_the_shape(generator: ShapeGenerator) -> None:
     body: list[bytes] = []
     unhurried = UnhurriedGenerator(generator.config, generator.encoder, generator.models)
-    app = ShapeServer(unhurried, model="", limits=LIMITS, line=Line(1))
+    app = ShapeServer(unhurried, model="", limits=LIMITS, queue=RequestQueue(1))
     with running(app) as port:
-        with held(app.line):
+        with held(app.queue):
             prompt = {"text": "a red chair", "seed": 4}
             thread = threading.Thread(target=lambda: body.append(ask(port, "/stream", prompt)[2]))
             thread.start()
-            wait_for(lambda: app.line._generating._work_queue.qsize() == 1)
+            wait_for(lambda: app.queue._generating._work_queue.qsize() == 1)
             time.sleep(2 * serving.LOOK_INTERVAL_S)
         thread.join(WAIT_S)
         status, _, content = ask(port, "/stream", {"seed": 1})
@@ -257,38 +260,80 @@ def test_a_stream_tells_of_waiting_of_steps_and_of_the_shape(generator: ShapeGen
 
 
 def test_who_leaves_gives_the_place_back(port: int, shape_server: ShapeServer) -> None:
-    line = shape_server.line
+    queue = shape_server.queue
     for path, body in (
         ("/stream", {"text": "a chair", "num_steps": 500}),
         ("/invocations", {"inputs": [{"text": "a chair", "num_steps": 500}] * 3}),
     ):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
-        with held(line):
+        with held(queue):
             connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-            wait_for(lambda: line.num_placed == 1 and line._generating._work_queue.qsize() == 1)
+            wait_for(lambda: queue.num_placed == 1 and queue._generating._work_queue.qsize() == 1)
             connection.close()
-            wait_for(lambda: line.num_placed == 0)
+            wait_for(lambda: queue.num_placed == 0)
     half = socket.create_connection(("127.0.0.1", port))
     half.sendall(HALF)
-    wait_for(lambda: line.num_placed == 1)
+    wait_for(lambda: queue.num_placed == 1)
     half.close()
-    wait_for(lambda: line.num_placed == 0)
+    wait_for(lambda: queue.num_placed == 0)
 
 
 def test_a_body_that_does_not_come_ends_in_time(
     port: int, shape_server: ShapeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "BODY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(admission, "BODY_TIMEOUT_S", 0.3)
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as slow:
         slow.sendall(HALF)
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
-    wait_for(lambda: shape_server.line.num_placed == 0)
+    wait_for(lambda: shape_server.queue.num_placed == 0)
 
 
 def test_a_model_that_fails_is_the_servers_fault(generator: ShapeGenerator, caplog: pytest.LogCaptureFixture) -> None:
     broken = ShapeGenerator(generator.config, generator.encoder, None)
-    with running(ShapeServer(broken, model="", limits=LIMITS, line=Line(0))) as port:
+    with running(ShapeServer(broken, model="", limits=LIMITS, queue=RequestQueue(0))) as port:
         for _ in range(2):
             status, _, body = ask(port, "/invocations", {"inputs": [{"text": "a chair"}]})
             assert status == 500 and b"AttributeError" in body
     assert "Traceback" in caplog.text
+
+
+def metrics(port: int) -> dict[str, float]:
+    """The counts of a server, by name and labels."""
+    status, headers, body = ask(port, "/metrics", method="GET")
+    assert status == 200 and headers["content-type"].startswith("text/plain")
+    families = text_string_to_metric_families(body.decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+
+
+def test_requests_failures_latency_and_queue_are_counted(generator: ShapeGenerator) -> None:
+    app = ShapeServer(generator, model="", limits=LIMITS, queue=RequestQueue(1))
+    with running(app) as port:
+        before = metrics(port)
+        ask(port, "/invocations", {"inputs": [{"text": "a chair", "num_steps": 1}] * 2})
+        ask(port, "/stream", {"text": "a chair", "num_steps": 1})
+        ask(port, "/invocations", {"inputs": []})
+        ask(port, "/nowhere", method="GET")
+        with held(app.queue), app.queue.place(), app.queue.place():
+            assert ask(port, "/stream", {"text": "a chair"})[0] == 503
+            assert metrics(port)["ltm3d_queue_requests"] == 2
+        after = metrics(port)
+    assert "ltm3d_requests_total /invocations 200" not in before and before["ltm3d_queue_places"] == 2
+    assert after["ltm3d_requests_total /invocations 200"] == after["ltm3d_requests_total /stream 200"] == 1
+    assert after["ltm3d_failures_total /invocations 400"] == after["ltm3d_failures_total /stream 503"] == 1
+    assert after["ltm3d_failures_total other 404"] == 1
+    assert after["ltm3d_request_seconds_count /invocations"] == 2 and after["ltm3d_request_seconds_sum /stream"] > 0
+    assert after["ltm3d_shapes_total made"] == 3 and after["ltm3d_queue_requests"] == 0
+
+
+def test_the_api_says_its_types_and_its_page_fetches_nothing_from_elsewhere(port: int) -> None:
+    api = json.loads(ask(port, "/openapi.json", method="GET")[2])
+    assert {"/invocations", "/stream", "/healthz", "/metrics"} <= set(api["paths"])
+    prompt = api["components"]["schemas"]["ShapeRequest"]
+    assert set(prompt["properties"]) == set(ShapeRequest.model_fields) and not prompt["additionalProperties"]
+    assert "503" in api["paths"]["/stream"]["post"]["responses"]
+    status, _, page = ask(port, "/docs", method="GET")
+    fetched = re.findall(rb"(?:src|href)=\"([^\"]+)\"", page)
+    assert status == 200 and fetched and all(path.startswith(b"/") for path in fetched)
+    assert all(ask(port, path.decode(), method="GET")[0] == 200 for path in fetched)
+    assert ask(port, "/healthz", method="GET")[2] == ask(port, "/ping", method="GET")[2]

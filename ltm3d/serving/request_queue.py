@@ -1,4 +1,4 @@
-"""A line before the generator: one shape at a time, in the order of asking, and no more than so many that wait."""
+"""A bounded queue before the generator: one shape at a time, first come first served."""
 
 import math
 import threading
@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 
 
 class BusyError(Ltm3dError):
-    """The line is full.
+    """The queue is full.
 
-    Args:
-        retry_after_s: when the line as it is now will have been served, as a guess.
+    Attributes:
+        retry_after_s: when the queue as it is now will have been served, as a guess.
     """
 
     def __init__(self, max_waiting: int, retry_after_s: int) -> None:
@@ -29,8 +29,8 @@ class BusyError(Ltm3dError):
         self.retry_after_s = retry_after_s
 
 
-class Line:
-    """Whoever has a place may use the two single threads: one opens pictures, the other generates.
+class RequestQueue:
+    """A semaphore of `max_waiting` + 1 places, and two threads: one opens pictures, the other generates.
 
     So the memory in use is that of one picture being opened, one shape being made, and `max_waiting` + 1 requests.
 
@@ -42,8 +42,9 @@ class Line:
         if max_waiting < 0:
             raise ConfigError(f"max_waiting is {max_waiting}; it must be 0 or more")
         self.max_waiting = max_waiting
+        self.num_placed = 0
+        self._places = threading.BoundedSemaphore(max_waiting + 1)
         self._lock = threading.Lock()
-        self._num_placed = 0
         self._pending: list[Future] = []
         self._mean_s = FIRST_GUESS_S
         self._opening = ThreadPoolExecutor(1, "opening")
@@ -51,41 +52,36 @@ class Line:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold a place for a block.
+        """Hold a place for a block; whoever holds one may use `open` and `generate`.
 
         Raises:
             BusyError: there is none.
         """
-        with self._lock:
-            if self._num_placed > self.max_waiting:
-                after = math.ceil(self._mean_s * self._num_placed)
-                raise BusyError(self.max_waiting, min(max(after, 1), MAX_RETRY_AFTER_S))
-            self._num_placed += 1
+        if not self._places.acquire(blocking=False):
+            after = math.ceil(self._mean_s * self.num_placed)
+            raise BusyError(self.max_waiting, min(max(after, 1), MAX_RETRY_AFTER_S))
         try:
+            with self._lock:
+                self.num_placed += 1
             yield
         finally:
             with self._lock:
-                self._num_placed -= 1
-
-    @property
-    def num_placed(self) -> int:
-        """How many hold a place now."""
-        return self._num_placed
+                self.num_placed -= 1
+            self._places.release()
 
     def open(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Let work on a request's pictures be done, one after the other."""
+        """Open a request's pictures after those of the requests before it."""
         return self._opening.submit(work)
 
     def generate(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Let work with the generator be done, one after the other."""
+        """Use the generator after the requests before this one."""
 
         def timed() -> Result:
             start = time.monotonic()
             try:
                 return work()
             finally:
-                taken = time.monotonic() - start
-                self._mean_s += NEWEST * (taken - self._mean_s)
+                self._mean_s += NEWEST * (time.monotonic() - start - self._mean_s)
 
         with self._lock:
             future = self._generating.submit(timed)
