@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -30,7 +28,6 @@ CONFIG = GaussiansTokenizerConfig(
     kl_weight=1e-5,
     gaussians_a_token=16,
 )
-VOXELS = replace(CONFIG, decoder="voxels", grid=6, max_voxels=64, gaussians_a_voxel=4)
 EXAMPLES = GaussiansExampleConfig(num_gaussians=128, num_target=128, resolution=32, num_views=2)
 
 
@@ -59,10 +56,9 @@ def batch_of(rng: np.random.Generator, config: GaussiansExampleConfig = EXAMPLES
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [CONFIG, VOXELS], ids=["anchors", "voxels"])
-def test_it_learns_two_balls_by_parameters_and_pictures(config: GaussiansTokenizerConfig) -> None:
+def test_it_learns_two_balls_by_parameters_and_pictures() -> None:
     torch.manual_seed(0)
-    model = GaussiansTokenizer(config)
+    model = GaussiansTokenizer(CONFIG)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
     rng, terms = np.random.default_rng(0), []
     for step in range(200):
@@ -73,9 +69,7 @@ def test_it_learns_two_balls_by_parameters_and_pictures(config: GaussiansTokeniz
         terms.append({name: value.item() for name, value in parts.items()})
     first, last = terms[0], terms[-1]
     assert last["picture_l1"] < 0.4 * first["picture_l1"]
-    assert (
-        last["chamfer_l1"] < (0.4 if config is CONFIG else 0.8) * first["chamfer_l1"]
-    )  # voxels are near from the start
+    assert last["chamfer_l1"] < 0.4 * first["chamfer_l1"]
     model.eval().requires_grad_(False)
     inputs = model.inputs(ASSETS, 1, num_points=128)
     made = model.decode_shape(
@@ -99,15 +93,6 @@ def test_equal_sets_match_without_loss_in_any_order() -> None:
     table = torch.from_numpy(ASSETS.get("gaussians", 0).astype(np.float32))[None]
     loss, _ = match_loss(table, table[:, torch.randperm(table.shape[1])])
     assert loss.item() == pytest.approx(0, abs=1e-5)
-
-
-def test_gaussians_that_are_switched_off_match_nothing() -> None:
-    table = torch.from_numpy(ASSETS.get("gaussians", 0).astype(np.float32))[None]
-    more = torch.cat([table, table + 0.01], dim=1)
-    is_off = torch.arange(more.shape[1])[None] >= table.shape[1]
-    assert match_loss(more, table, is_off)[0].item() == pytest.approx(0, abs=1e-5)
-    assert match_loss(more, table)[0].item() > 1e-3
-    assert match_loss(more, table + 0.01, is_off)[0].item() == pytest.approx(match_loss(table, table + 0.01)[0].item())
 
 
 def test_the_thin_axis_of_a_disc_on_a_sphere_is_the_direction_of_its_center() -> None:
