@@ -10,7 +10,6 @@ import torch
 from ltm3d.evaluation.alignment import measure_alignment
 from ltm3d.evaluation.attribute_reader import AttributeReader
 from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, attribute_text
-from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.generation import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
 from ltm3d.evaluation.set_figures import measure_sets
@@ -62,7 +61,7 @@ def main(representation: str) -> None:
         attributes = attribute_document(evaluator.readings, evaluator.entries, seed=stage.seed)
         sets = measure_shape_sets(stage, evaluator, config, view=sampling.view)
         document = {
-            "protocol": PROTOCOL,
+            "protocol": config.protocol,
             "num_test_assets": len(evaluator.entries),
             "test_ids_sha256": hashlib.sha256("\n".join(entry.uid for entry in evaluator.entries).encode()).hexdigest(),
             **evaluator.reference_hashes(),

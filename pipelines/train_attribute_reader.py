@@ -5,6 +5,7 @@ test split's true meshes say how well it reads. Where no asset has known attribu
 """
 
 import json
+import shutil
 from typing import Any
 
 import torch
@@ -47,8 +48,14 @@ def main() -> None:
         curve = stage.data / "plots" / "train_attribute_reader.json"
         entries = [entry for entry in read_index(stage.data / "meshes") if is_readable(entry)]
         splits = {split: [entry for entry in entries if entry.split == split] for split in ("val", "test")}
-        if not all(splits.values()):
-            reason = "no asset of the validation or of the test split has known attributes: nothing to read, no reader"
+        if not training.num_objects or not all(splits.values()):
+            reason = (
+                "no asset of the validation or of the test split has known attributes: nothing to read, no reader"
+                if training.num_objects
+                else "attribute_reader.training.num_objects is 0: no reader is asked for"
+            )
+            shutil.rmtree(output)
+            output.mkdir()
             (output / "README").write_text(f"{reason}\n")
             metrics_file.write_text(json.dumps({"trained": False}) + "\n")
             write_rows([], curve)

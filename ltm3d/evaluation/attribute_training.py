@@ -39,7 +39,7 @@ class AttributeTrainingConfig:
 
     Attributes:
         objects_seed: of the training objects; must be none of the procedural sources' seeds.
-        num_objects: categories take turns.
+        num_objects: categories take turns; 0 = no reader is trained.
         damage: 1 damages training shapes as `damage_points` says, 0 not at all.
         learning_rate: the highest; it rises over the first tenth of the steps and falls by a cosine.
     """
@@ -53,7 +53,7 @@ class AttributeTrainingConfig:
     damage: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (("objects_seed", 0), ("num_objects", 1), ("num_epochs", 1), ("batch_size", 1)):
+        for name, least in (("objects_seed", 0), ("num_objects", 0), ("num_epochs", 1), ("batch_size", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if not self.learning_rate > 0 or self.weight_decay < 0:

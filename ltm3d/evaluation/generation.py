@@ -110,7 +110,7 @@ class Evaluator:
         self.reconstructor = reconstructor
         self.reader = reader
         self.readings: MethodReadings = {}  # filled by `scores`
-        self.entries = data.of_split("test")
+        self.entries = data.config.chosen(data.of_split("test"))
         self.meshes = data.meshes(self.entries)
         self.prompts = [prompt for prompt in ("image", "text", "both") if any(key[1] == prompt for key in data.counts)]
 

@@ -1,5 +1,6 @@
 """Measure all that was made for one test asset; a plain function, so that workers can share the assets out."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,11 @@ from jaxtyping import Float
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.alignment import AlignmentConfig
 from ltm3d.evaluation.cost import Cost
-from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.fidelity import PROTOCOL, shape_figures, truth_of
 from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.shards.index import IndexEntry
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision, Tokenizer
@@ -41,6 +43,7 @@ class EvaluationConfig:
     """How shapes are measured.
 
     Attributes:
+        num_test_assets: only the first so many of the test split, by the hash of their uid, are measured; 0 = all.
         num_points: surface points of each shape.
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
         baselines: measure retrieval, reconstruction module, category mean and round trip, too.
@@ -52,6 +55,7 @@ class EvaluationConfig:
         alignment: weights of other models that say how well a shape fits its prompt.
     """
 
+    num_test_assets: int = 0
     num_points: int = 20_000
     thresholds: tuple[float, ...] = (0.02, 0.05)
     resolution: int = 64
@@ -66,10 +70,22 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.num_points < 100:
             raise ConfigError(f"num_points is {self.num_points}; it must be at least 100")
-        for name, least in (("num_gallery_assets", 1), ("num_gallery_processes", 0), ("num_set_shapes", 2)):
+        limits = {"num_test_assets": 0, "num_gallery_assets": 1, "num_gallery_processes": 0, "num_set_shapes": 2}
+        for name, least in limits.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         _ = self.decode
+
+    @property
+    def protocol(self) -> str:
+        """What figures are labelled with: those of a part of the test split are not compared with those of all."""
+        return f"{PROTOCOL}-short" if self.num_test_assets else PROTOCOL
+
+    def chosen(self, entries: Sequence[IndexEntry]) -> list[IndexEntry]:
+        """Return the test assets that are measured, in their order."""
+        first = sorted(entries, key=lambda entry: hashlib.sha256(entry.uid.encode()).hexdigest())
+        kept = {entry.uid for entry in first[: self.num_test_assets or None]}
+        return [entry for entry in entries if entry.uid in kept]
 
     @property
     def decode(self) -> DecodeConfig:

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from index_entries import entry_of
 from shapes import box, sphere
 from tiny_tokenizers import RADIUS, train_sphere_tokenizer
 
@@ -71,3 +72,15 @@ def test_a_reader_reads_every_candidate_that_has_a_surface() -> None:
     unread = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)
     assert [each.reading for each in unread] == [None] * 3
     assert [each.figures for each in unread] == [each.figures for each in (decoded, found, failed)]
+
+
+def test_a_short_evaluation_takes_the_same_assets_of_any_list_and_says_that_it_is_short() -> None:
+    entries = [entry_of(f"uid-{number}") for number in range(30)]
+    short = EvaluationConfig(num_test_assets=10)
+    chosen = short.chosen(entries)
+    assert len(chosen) == 10 and chosen == [entry for entry in entries if entry in chosen]
+    assert {entry.uid for entry in short.chosen(entries[::-1])} == {entry.uid for entry in chosen}
+    fewer = short.chosen([entry for entry in entries if entry != chosen[0]])
+    assert {entry.uid for entry in chosen[1:]} < {entry.uid for entry in fewer}, "the others stay"
+    assert EvaluationConfig().chosen(entries) == entries
+    assert (short.protocol, EvaluationConfig().protocol) == ("eval/v1-short", "eval/v1")

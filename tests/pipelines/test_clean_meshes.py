@@ -27,6 +27,7 @@ def test_meshes_are_in_the_frame(checkout, data_log):
         assert meshes.record(index)["num_faces"] == len(meshes.get("faces", index))
 
 
+@pytest.mark.ray
 def test_no_data_is_one_clear_line(checkout, tmp_path):
     empty = type(checkout)(tmp_path, checkout.repository)
     empty.set_params()

@@ -71,6 +71,11 @@ def test_a_reader_is_trained_and_measured_on_true_shapes_or_says_that_nothing_is
     rows = json.loads((meshes.data / "plots/train_attribute_reader.json").read_text())
     assert [row["step"] for row in rows] == [2, 4]
 
+    meshes.set_params(attribute_reader={"model": TINY["model"], "training": {"num_objects": 0}})
+    assert "num_objects is 0: no reader is asked for" in meshes.run("train_attribute_reader")
+    assert json.loads(figures.read_text()) == {"trained": False} and not (folder / "config.json").exists()
+
+    meshes.set_params(attribute_reader=TINY)
     entries = [replace(entry, source="folder", attributes={}) for entry in read_index(meshes.data / "meshes")]
     write_index(meshes.data / "meshes", entries)
     shutil.rmtree(folder)
