@@ -2,9 +2,11 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+import ltm3d
 from ltm3d.cli.code import code
 from ltm3d.cli.compare import compare
 from ltm3d.cli.demo import demo, serve
@@ -35,9 +37,7 @@ ENVIRONMENT = {
 }
 
 app = typer.Typer(
-    help="Generate 3D shapes from pictures and texts, and look after the pipeline that trains the models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -60,6 +60,22 @@ for command in (
     app.command()(command)
 app.add_typer(tokens, name="tokens")
 app.add_typer(code, name="code")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ltm3d {ltm3d.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def before(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Generate 3D shapes from pictures and texts, and look after the pipeline that trains the models."""
+    del version
 
 
 def main(arguments: list[str] | None = None) -> None:

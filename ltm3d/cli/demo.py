@@ -1,11 +1,13 @@
 """`ltm3d serve` and `ltm3d demo`: one model behind a small HTTP server, without and with a page for people."""
 
 import socket
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from ltm3d.cli.generate import DEFAULT_MODEL, DEFAULT_TRACKING_URI, TrackingUri, check_registry, pick_device
+from ltm3d import api
+from ltm3d.api import DEFAULT_MODEL, DEFAULT_TRACKING_URI, Device
+from ltm3d.cli.generate import TrackingUri
 from ltm3d.errors import Ltm3dError
 
 KEEP_ALIVE_S = 5
@@ -13,7 +15,7 @@ KEEP_ALIVE_S = 5
 Model = Annotated[str, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a folder.")]
 Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 = reachable from other machines.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 = any free one.")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
+OnDevice = Annotated[Device, typer.Option(help="Where to compute.")]
 MaxWaiting = Annotated[int, typer.Option(min=0, help="Requests that may wait; one more is answered with 503.")]
 MaxBatch = Annotated[int, typer.Option(min=1, help="Prompts in one request.")]
 MaxSteps = Annotated[int, typer.Option(min=1, help="Steps that a prompt may ask for.")]
@@ -23,7 +25,7 @@ def serve(
     model: Model = DEFAULT_MODEL,
     host: Host = "127.0.0.1",
     port: Port = 5001,
-    device: Device = "auto",
+    device: OnDevice = "auto",
     max_waiting: MaxWaiting = 8,
     max_batch: MaxBatch = 8,
     max_steps: MaxSteps = 128,
@@ -52,7 +54,7 @@ def demo(
     model: Model = DEFAULT_MODEL,
     host: Host = "127.0.0.1",
     port: Port = 5001,
-    device: Device = "auto",
+    device: OnDevice = "auto",
     max_waiting: MaxWaiting = 8,
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
 ) -> None:
@@ -80,7 +82,7 @@ def run_server(
     model: str,
     host: str,
     port: int,
-    device: str,
+    device: Device,
     max_waiting: int,
     max_batch: int,
     max_steps: int,
@@ -93,19 +95,17 @@ def run_server(
         Ltm3dError: no such model, or the port is taken.
     """
     if model.startswith("models:"):
-        check_registry(tracking_uri)
+        api.check_registry(tracking_uri)  # before what takes seconds to import
     import uvicorn
 
-    from ltm3d.generator.bundle import ShapeGenerator
     from ltm3d.serving.page import demo_page
     from ltm3d.serving.request_queue import RequestQueue
     from ltm3d.serving.requests import RequestLimits
     from ltm3d.serving.server import ShapeServer
-    from ltm3d.tracking.registry import resolve_model
 
     limits = RequestLimits(max_batch=max_batch, max_steps=max_steps)
     page = demo_page(model=model, limits=limits) if has_page else None
-    generator = ShapeGenerator.load(resolve_model(model, tracking_uri), pick_device(device))
+    generator = api.load(model, tracking_uri=tracking_uri, device=device).generator
     queue = RequestQueue(max_waiting)
     server = ShapeServer(generator, model=model, limits=limits, queue=queue, page=page)
     config = uvicorn.Config(

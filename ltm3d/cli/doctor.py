@@ -20,8 +20,9 @@ from typing import Annotated
 
 import typer
 
+from ltm3d.api import DEFAULT_TRACKING_URI
 from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements
-from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
+from ltm3d.cli.generate import TrackingUri
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.ray_nodes import is_exposed

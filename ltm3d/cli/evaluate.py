@@ -1,16 +1,14 @@
 """`ltm3d evaluate`: a folder of shapes, of whatever system, scored against the true ones."""
 
 import json
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ltm3d import api
+from ltm3d.cli.generate import progress
 from ltm3d.errors import DataError
-
-CLOCK_FACTOR = 15  # how much longer than its processor time a file may take by the clock
 
 
 def evaluate(
@@ -41,17 +39,24 @@ def evaluate(
     """
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise DataError(f"--out {out}: give a file in a folder that exists")
-    from ltm3d.evaluation.folder import pair_files, score, to_report, to_text
-    from ltm3d.evaluation.shape_files import ShapeFileConfig
-    from ltm3d.transforms.isolation import ChildLimits, run_isolated
+    from ltm3d.evaluation.folder import to_text
 
-    config = ShapeFileConfig(frame=frame, num_points=points, earth_mover=emd, seed=seed)
-    limits = ChildLimits(timeout_s=timeout, clock_s=CLOCK_FACTOR * timeout, memory_mb=memory)
-    call = partial(run_isolated, limits=limits)
-    pairs, without_truth = pair_files(pred, truth)
-    with typer.progressbar(pairs, label="measuring", file=sys.stderr) as bar:
-        scored = [score(pair, config, call=call) for pair in bar]
-    report = to_report(scored, config, without_truth=without_truth, sets=sets)
+    for folder in (pred, truth):
+        if not folder.is_dir():
+            raise DataError(f"there is no folder {folder}")
+    with progress("measuring") as on_shape:
+        report = api.evaluate(
+            pred,
+            truth,
+            frame=frame,
+            points=points,
+            emd=emd,
+            sets=sets,
+            seed=seed,
+            timeout_s=timeout,
+            memory_mb=memory,
+            on_shape=on_shape,
+        )
     typer.echo(to_text(report))
     if out is not None:
         out.write_text(json.dumps(report, indent=2) + "\n")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
+from ltm3d.cli.generate import TrackingUri
 from ltm3d.errors import ConfigError, ModelError
-from ltm3d.tracking.client import database_path
+from ltm3d.tracking.client import DEFAULT_TRACKING_URI, database_path
 
 
 def gc(

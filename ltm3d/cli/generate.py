@@ -10,12 +10,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from ltm3d.errors import AssetError, ModelError, PromptError
-from ltm3d.tracking.client import DEFAULT_TRACKING_URI, absolute_uri, database_path
-
-DEFAULT_MODEL = "models:/ltm3d-sdf@champion"
-MAX_FILE_BYTES = 200_000_000  # of a picture
-SUFFIXES = (".glb", ".obj", ".ply")
+from ltm3d import api
+from ltm3d.api import DEFAULT_MODEL, SUFFIXES
+from ltm3d.errors import PromptError
+from ltm3d.tracking.client import DEFAULT_TRACKING_URI, absolute_uri
 
 TrackingUri = Annotated[
     str,
@@ -52,45 +50,24 @@ def generate(
         ltm3d generate --text "A 3D model of a lamp with a round base, Lamp." --out lamp.glb --seed 3
     """
     check_request(out=out, image=image, text=text, save_prepared=save_prepared)
-    if model.startswith("models:"):
-        check_registry(tracking_uri)
-    from ltm3d.conditioning.photo import MAX_PIXELS
-    from ltm3d.generator.bundle import ShapeGenerator
-    from ltm3d.serving.generation import generate_shape, prepare
-    from ltm3d.serving.requests import Prompt, RequestLimits, check_prompt
-    from ltm3d.tokenizers.shape_export import check_suffix, describe, write_shape
-    from ltm3d.tracking.registry import resolve_model
+    from ltm3d.serving.local_prompt import read_prompt
 
     start = time.monotonic()
-    limits = RequestLimits(max_image_bytes=MAX_FILE_BYTES, max_pixels=MAX_PIXELS)  # it is the user's own machine
-    prompt = Prompt(
-        image=None if image is None else read_file(image),
-        text=text,
-        seed=seed,
-        guidance_scale=guidance,
-        num_steps=steps,
-        temperature=temperature,
-    )
-    check_prompt(prompt, limits)
-    generator = ShapeGenerator.load(resolve_model(model, tracking_uri), pick_device(device))
-    check_suffix(generator.models.tokenizer.shape_type, out.suffix.lower())
-    prepared = prepare(generator, prompt, limits)
-    if prepared.note is not None:
-        typer.echo(f"note: {prepared.note}", err=True)
+    prompt = read_prompt(image=image, text=text, seed=seed, guidance=guidance, steps=steps, temperature=temperature)
+    loaded = api.load(model, tracking_uri=tracking_uri, device=device)
+    loaded.check_suffix(out.suffix)
+    with progress("generating") as on_step:
+        shape = loaded.answer(prompt, on_step)
+    if shape.note is not None:
+        typer.echo(f"note: {shape.note}", err=True)
     if save_prepared is not None:
         from PIL import Image
 
-        assert prepared.image is not None
-        Image.fromarray(prepared.image).save(save_prepared, format="PNG")
+        assert shape.picture is not None
+        Image.fromarray(shape.picture).save(save_prepared, format="PNG")
         typer.echo(f"{save_prepared}: the picture as the model sees it")
-    with progress("generating") as on_step:
-        try:
-            shape = generate_shape(generator, prepared, on_step)
-        except AssetError as error:
-            message = f"the model gave no surface for this prompt ({error.detail}): try another --seed"
-            raise ModelError(message) from error
-    write_shape(shape, out)
-    typer.echo(f"{out}: {describe(shape)}, seed {seed}, {time.monotonic() - start:.1f} s")
+    shape.export(out)
+    typer.echo(f"{out}: {describe(shape)}, {time.monotonic() - start:.1f} s")
 
 
 def check_request(*, out: Path, image: Path | None, text: str | None, save_prepared: Path | None) -> None:
@@ -118,46 +95,9 @@ def check_request(*, out: Path, image: Path | None, text: str | None, save_prepa
             raise PromptError(f"{option} {path}: may not be written")
 
 
-def read_file(path: Path) -> bytes:
-    """Return a picture file's bytes.
-
-    Raises:
-        PromptError: too large, or not to be read.
-    """
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise PromptError(f"--image {path} has {size:,} bytes, more than {MAX_FILE_BYTES:,}: give a smaller file")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PromptError(f"--image {path}: {error.strerror}; give a file that may be read") from error
-
-
-def check_registry(tracking_uri: str) -> None:
-    """Refuse a local registry that is not there; MLflow would make an empty one.
-
-    Raises:
-        ModelError: no such file.
-    """
-    path = database_path(tracking_uri)
-    if path is not None and not path.is_file():
-        raise ModelError(
-            f"{path} does not exist, so there are no registered models: run this in the checkout where `make demo` "
-            "ran, or give --tracking-uri, or --model FOLDER"
-        )
-
-
-def pick_device(device: str) -> str:
-    """Choose the GPU where there is one and none was asked for.
-
-    Raises:
-        ModelError: CUDA was asked for and is not there.
-    """
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("--device cuda: torch sees no GPU here; `ltm3d doctor` says why, or use --device cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+def describe(shape: api.GeneratedShape) -> str:
+    """Say how much there is of a shape, and its seed."""
+    return repr(shape).removeprefix("GeneratedShape(").removesuffix(")")
 
 
 @contextmanager

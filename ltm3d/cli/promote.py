@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri, check_registry
+from ltm3d.api import DEFAULT_TRACKING_URI, check_registry
+from ltm3d.cli.generate import TrackingUri
 
 
 def promote(

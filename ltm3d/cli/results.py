@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ltm3d.cli.generate import DEFAULT_TRACKING_URI, TrackingUri
+from ltm3d.api import DEFAULT_TRACKING_URI
+from ltm3d.cli.generate import TrackingUri
 from ltm3d.errors import DataError
 
 

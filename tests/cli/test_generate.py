@@ -14,8 +14,9 @@ from small_registry import Registry
 from tiny_bundle import make_tiny_bundle
 from tiny_tokenizers import NUM_FACES, RADIUS
 
+from ltm3d.api import check_registry, pick_device
 from ltm3d.cli import app
-from ltm3d.cli.generate import check_registry, check_request, pick_device, progress
+from ltm3d.cli.generate import check_request, progress
 from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator import shape_models
 from ltm3d.tracking.registry import resolve_model

@@ -2,19 +2,16 @@
 
 import http.client
 import json
-import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
-from prometheus_client.parser import text_string_to_metric_families
+from asked_server import LIMITS, WAIT_S, ask, held, running, wait_for
 from prompt_pictures import box, box_16_bits, huge, moving_box, to_base64, transparent_box
 from shape_files import INRIA, ply_properties, shape_in
 from tiny_bundle import make_tiny_bundle
@@ -24,27 +21,9 @@ from ltm3d.generator.bundle import ShapeGenerator
 from ltm3d.serving import admission
 from ltm3d.serving import server as serving
 from ltm3d.serving.request_queue import RequestQueue
-from ltm3d.serving.requests import RequestLimits, ShapeRequest
 from ltm3d.serving.server import ShapeServer
 
-LIMITS = RequestLimits(max_batch=3, max_body_bytes=200_000, max_image_bytes=100_000, max_steps=500)
-WAIT_S = 30
 HALF = b"POST /stream HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
-
-
-@contextmanager
-def running(app: ShapeServer) -> Iterator[int]:
-    """Serve in a thread; gives the port."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app.app, lifespan="off", log_level="critical"))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(WAIT_S)
-        app.queue.close()
 
 
 @pytest.fixture(scope="module")
@@ -61,39 +40,6 @@ def shape_server(generator: ShapeGenerator) -> ShapeServer:
 def port(shape_server: ShapeServer) -> Iterator[int]:
     with running(shape_server) as port:
         yield port
-
-
-def ask(
-    port: int, path: str, body: Any = None, *, method: str = "POST", kind: str = "application/json"
-) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of one answer; a body that is no text is sent as JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
-    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    connection.request(method, path, data, {"Content-Type": kind})
-    response = connection.getresponse()
-    answer = response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
-    connection.close()
-    return answer
-
-
-def wait_for(condition: Any) -> None:
-    for _ in range(WAIT_S * 50):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise TimeoutError
-
-
-@contextmanager
-def held(queue: RequestQueue) -> Iterator[None]:
-    """Keep the generator busy for a block."""
-    release = threading.Event()
-    job = queue.generate(lambda: release.wait(WAIT_S))
-    try:
-        yield
-    finally:
-        release.set()
-        job.result(WAIT_S)
 
 
 def test_a_batch_of_prompts_is_answered_in_its_order(port: int) -> None:
@@ -295,45 +241,3 @@ def test_a_model_that_fails_is_the_servers_fault(generator: ShapeGenerator, capl
             status, _, body = ask(port, "/invocations", {"inputs": [{"text": "a chair"}]})
             assert status == 500 and b"AttributeError" in body
     assert "Traceback" in caplog.text
-
-
-def metrics(port: int) -> dict[str, float]:
-    """The counts of a server, by name and labels."""
-    status, headers, body = ask(port, "/metrics", method="GET")
-    assert status == 200 and headers["content-type"].startswith("text/plain")
-    families = text_string_to_metric_families(body.decode())
-    samples = [sample for family in families for sample in family.samples]
-    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
-
-
-def test_requests_failures_latency_and_queue_are_counted(generator: ShapeGenerator) -> None:
-    app = ShapeServer(generator, model="", limits=LIMITS, queue=RequestQueue(1))
-    with running(app) as port:
-        before = metrics(port)
-        ask(port, "/invocations", {"inputs": [{"text": "a chair", "num_steps": 1}] * 2})
-        ask(port, "/stream", {"text": "a chair", "num_steps": 1})
-        ask(port, "/invocations", {"inputs": []})
-        ask(port, "/nowhere", method="GET")
-        with held(app.queue), app.queue.place(), app.queue.place():
-            assert ask(port, "/stream", {"text": "a chair"})[0] == 503
-            assert metrics(port)["ltm3d_queue_requests"] == 2
-        after = metrics(port)
-    assert "ltm3d_requests_total /invocations 200" not in before and before["ltm3d_queue_places"] == 2
-    assert after["ltm3d_requests_total /invocations 200"] == after["ltm3d_requests_total /stream 200"] == 1
-    assert after["ltm3d_failures_total /invocations 400"] == after["ltm3d_failures_total /stream 503"] == 1
-    assert after["ltm3d_failures_total other 404"] == 1
-    assert after["ltm3d_request_seconds_count /invocations"] == 2 and after["ltm3d_request_seconds_sum /stream"] > 0
-    assert after["ltm3d_shapes_total made"] == 3 and after["ltm3d_queue_requests"] == 0
-
-
-def test_the_api_says_its_types_and_its_page_fetches_nothing_from_elsewhere(port: int) -> None:
-    api = json.loads(ask(port, "/openapi.json", method="GET")[2])
-    assert {"/invocations", "/stream", "/healthz", "/metrics"} <= set(api["paths"])
-    prompt = api["components"]["schemas"]["ShapeRequest"]
-    assert set(prompt["properties"]) == set(ShapeRequest.model_fields) and not prompt["additionalProperties"]
-    assert "503" in api["paths"]["/stream"]["post"]["responses"]
-    status, _, page = ask(port, "/docs", method="GET")
-    fetched = re.findall(rb"(?:src|href)=\"([^\"]+)\"", page)
-    assert status == 200 and fetched and all(path.startswith(b"/") for path in fetched)
-    assert all(ask(port, path.decode(), method="GET")[0] == 200 for path in fetched)
-    assert ask(port, "/healthz", method="GET")[2] == ask(port, "/ping", method="GET")[2]
