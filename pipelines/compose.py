@@ -43,7 +43,7 @@ SETTINGS = {
     "build_targets.mesh": "ltm3d.transforms.targets.mesh:MeshTargetsConfig",
     "build_targets.gaussians": "ltm3d.transforms.targets.gaussians:GaussiansTargetsConfig",
     "encode_conditions": "ltm3d.transforms.encode_conditions:EncodeConditionsConfig",
-    "tokenizer.sdf.model": "ltm3d.tokenizers.sdf:SdfTokenizerConfig",
+    "tokenizer.sdf.model": "ltm3d.tokenizers.sdf:AnySdfConfig",
     "tokenizer.sdf.examples": "ltm3d.tokenizers.examples:SdfExampleConfig",
     "tokenizer.sdf.training": "ltm3d.training.config:TrainingConfig",
     "tokenizer.point_cloud.model": "ltm3d.tokenizers.point_cloud:PointCloudTokenizerConfig",

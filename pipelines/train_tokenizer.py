@@ -10,7 +10,7 @@ from ltm3d.nn.weights import load_state
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.plan import key_of
 from ltm3d.shards.read import ShardSet, list_shards
-from ltm3d.tokenizers.kinds import tokenizer_kind
+from ltm3d.tokenizers.kinds import kind_of, settings_type
 from ltm3d.tokenizers.tokenizer import Tokenizer
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import ExampleSet
@@ -26,8 +26,8 @@ LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the ke
 def main(representation: str) -> None:
     """Train, take the latents' statistics over the training split, and audit the tokens on the validation split."""
     with _stage.stage("train_tokenizer", representation=representation, minutes="5 minutes", disk="60 MB") as stage:
-        kind = tokenizer_kind(representation)
-        model_config = stage.params.get(f"tokenizer.{representation}.model", kind.config_type)
+        model_config = stage.params.value(f"tokenizer.{representation}.model", settings_type(representation))
+        kind = kind_of(representation, model_config)
         example_config = stage.params.get(f"tokenizer.{representation}.examples", kind.example_config_type)
         kind.check_examples(model_config, example_config)
         training = stage.params.get(f"tokenizer.{representation}.training", TrainingConfig)

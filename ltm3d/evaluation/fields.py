@@ -17,7 +17,7 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.sampling import sample_surface
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.metrics.volume import iou
-from ltm3d.tokenizers.sdf import SdfTokenizer
+from ltm3d.tokenizers.field import FieldTokenizer
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def measure_field(
     mesh: Mesh,
     tokens: Float[Tensor, "L D"],
     *,
-    tokenizer: SdfTokenizer,
+    tokenizer: FieldTokenizer,
     resolutions: Sequence[int],
     num_points: int,
     num_queries: int,

@@ -21,10 +21,10 @@ from ltm3d.evaluation.table import Scores
 from ltm3d.geometry.extraction import check_resolution
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
+from ltm3d.tokenizers.field import FieldTokenizer
 from ltm3d.tokenizers.gaussians import GaussiansTokenizer
 from ltm3d.tokenizers.mesh import MeshTokenizer
 from ltm3d.tokenizers.point_cloud import PointCloudTokenizer
-from ltm3d.tokenizers.sdf import SdfTokenizer
 from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
 
@@ -106,7 +106,7 @@ def measure_encoded(
     asset: Encoded, *, tokenizer: Tokenizer, config: ReconstructionConfig, seed: int
 ) -> dict[tuple[str, str], Measured]:
     """Measure one asset; the keys are `round_trip` or `ceiling`, with the grid where the tokens are a field's."""
-    if isinstance(tokenizer, SdfTokenizer):
+    if isinstance(tokenizer, FieldTokenizer):
         return measure_field(
             asset.mesh,
             asset.tokens,

@@ -11,40 +11,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
-from ltm3d.geometry.extraction import extract_mesh
-from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.anchored import NUM_FREQUENCIES, AnchoredConfig, AnchoredTokenizer, spread_points
 from ltm3d.tokenizers.decoding import OccupancyField, TokenField
-from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples, check_share, split_points
+from ltm3d.tokenizers.field import FieldTokenizer, check_field, distance_loss, inside_iou
 from ltm3d.tokenizers.field_decoder import FieldDecoder
 from ltm3d.tokenizers.field_losses import eikonal_loss, field_gradients, normal_loss
 from ltm3d.tokenizers.point_queries import curve_codes, farthest_queries
-from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, Precision, stored_points
+from ltm3d.tokenizers.sdf_grid import SdfGridConfig, SdfGridTokenizer
+from ltm3d.tokenizers.tokenizer import Precision
 
 # B batch, S surface points, Q queries, L tokens, D token channels, M memory vectors, H width
 
-SIGN_SLOPE = 10.0  # logits of the sign loss a truncation distance
 PLACE_WEIGHT = 1.0  # of the distance of a memory's anchor from the point that its token stands for
 
 
 @dataclass(frozen=True, kw_only=True)
 class SdfTokenizerConfig(AnchoredConfig):
-    """Sizes and loss weights of the SDF tokenizer.
+    """Sizes and loss weights; those of the distances' loss are `FieldLoss`'s.
 
     Attributes:
-        truncation: distances are clipped to [-truncation, truncation] (normalised frame) before the loss.
-        near_weight: weight of the near-surface queries' loss beside the volume queries' (VecSetX: 10).
-        sign_weight: weight of the cross-entropy of inside against outside.
         sharp_share: share of the encoded points that lies on sharp edges (cf. Dora, arXiv 2412.17808).
         memory_expansion: vectors that each token becomes before the field's decoder attends to them.
         queries: what the encoder asks the surface with: `learned` vectors, so that token i means the same everywhere;
@@ -55,6 +48,7 @@ class SdfTokenizerConfig(AnchoredConfig):
         num_gradient_points: of the surface and of the near queries, each, that these two are measured at.
     """
 
+    kind: Literal["queries"] = "queries"
     truncation: float = 0.1
     near_weight: float = 10.0
     sign_weight: float = 1.0
@@ -68,11 +62,9 @@ class SdfTokenizerConfig(AnchoredConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share(self.sharp_share)
+        check_field(self, self.sharp_share)
         if self.memory_expansion < 1:
             raise ConfigError(f"memory_expansion is {self.memory_expansion}; it must be at least 1")
-        if self.truncation <= 0:
-            raise ConfigError(f"truncation is {self.truncation}; it must be above 0")
         if self.num_gradient_points < 1:
             raise ConfigError(f"num_gradient_points is {self.num_gradient_points}; it must be at least 1")
         if self.eikonal_weight and self.head == "occupancy":
@@ -81,14 +73,14 @@ class SdfTokenizerConfig(AnchoredConfig):
             )
 
 
-class SdfTokenizer(AnchoredTokenizer):
+AnySdfConfig = SdfTokenizerConfig | SdfGridConfig
+
+
+class SdfTokenizer(FieldTokenizer, AnchoredTokenizer):
     """Encode surface points to latent tokens and decode tokens to signed distances, and to the mesh of their zero."""
 
-    kind = "sdf"
-    shape_type = Mesh
     config_type = SdfTokenizerConfig
-    example_config_type = SdfExampleConfig
-    examples = SdfExamples
+    variants = (SdfGridTokenizer,)
     config: SdfTokenizerConfig
 
     def __init__(self, config: SdfTokenizerConfig) -> None:
@@ -103,20 +95,6 @@ class SdfTokenizer(AnchoredTokenizer):
                 nn.init.zeros_(self.to_place.weight)
                 nn.init.zeros_(self.to_place.bias)
                 self.anchors.copy_(self.anchors[curve_codes(self.anchors).argsort()])
-
-    @classmethod
-    def check_examples(cls, config: SdfTokenizerConfig, examples: SdfExampleConfig) -> None:
-        if examples.sharp_share != config.sharp_share:
-            raise ConfigError(
-                f"sharp_share is {examples.sharp_share} of the examples, {config.sharp_share} of the model: it would "
-                "encode other points than it is trained on; set tokenizer.sdf.model.sharp_share alone"
-            )
-
-    def inputs(self, targets: ShardSet, index: int, *, num_points: int, draw: int = 0) -> Inputs:
-        """Read `surface` [S, 6]: points with normals, those of sharp edges last."""
-        parts = split_points(num_points, self.config.sharp_share)
-        points = [stored_points(targets, name, index, num_points=count, draw=draw) for name, count in parts.items()]
-        return {"surface": np.concatenate(points).astype(np.float32)}
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Posterior:
         """Encode `surface` [B, S, 6].
@@ -164,14 +142,6 @@ class SdfTokenizer(AnchoredTokenizer):
             return OccupancyField(folded)
         return TokenField(folded, truncation=self.config.truncation)
 
-    def decode_shape(self, tokens: Float[Tensor, "L D"], config: DecodeConfig) -> Mesh:
-        return extract_mesh(self.decode_field(tokens, precision=config.precision), resolution=config.resolution)
-
-    def inside(
-        self, tokens: Float[Tensor, "L D"], queries: Float[np.ndarray, "Q 3"], *, precision: Precision = "fp32"
-    ) -> Bool[np.ndarray, " Q"]:
-        return self.decode_field(tokens, precision=precision)(queries) < 0
-
     def training_loss(
         self, batch: Mapping[str, Tensor], random: StepRandom
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
@@ -189,7 +159,7 @@ class SdfTokenizer(AnchoredTokenizer):
         if config.bottleneck == "kl":
             terms["kl"] = posterior.kl().mean()
             loss = loss + config.kl_weight * terms["kl"]
-        terms["volume_iou"] = _inside_iou(logits[:, :num_volume] < 0, queries[:, :num_volume, 3] < 0)
+        terms["volume_iou"] = inside_iou(logits[:, :num_volume] < 0, queries[:, :num_volume, 3] < 0)
         if config.queries == "points":
             points = farthest_queries(batch["surface"], config.num_tokens)[..., :3]
             places = self.memory_anchors(memory).unflatten(1, (config.num_tokens, -1)).mean(dim=2)
@@ -203,18 +173,12 @@ class SdfTokenizer(AnchoredTokenizer):
     def _reconstruction(
         self, logits: Float[Tensor, "B Q"], distance: Float[Tensor, "B Q"], num_volume: int
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        config, inside = self.config, (distance < 0).float()
+        config = self.config
         if config.head == "occupancy":
-            error = F.binary_cross_entropy_with_logits(-logits, inside, reduction="none")
+            error = F.binary_cross_entropy_with_logits(-logits, (distance < 0).float(), reduction="none")
             volume, near = error[:, :num_volume].mean(), error[:, num_volume:].mean()
             return volume + config.near_weight * near, {"volume_bce": volume, "near_bce": near}
-        target = (distance / config.truncation).clamp(-1, 1)
-        predicted = torch.tanh(logits)  # far from the surface the target is constant, and so may this be
-        error = F.l1_loss(predicted, target, reduction="none")
-        volume, near = error[:, :num_volume].mean(), error[:, num_volume:].mean()
-        sign = F.binary_cross_entropy_with_logits(-SIGN_SLOPE * logits, inside)
-        loss = volume + config.near_weight * near + config.sign_weight * sign
-        return loss, {"volume_l1": volume, "near_l1": near}
+        return distance_loss(logits, distance, num_volume, config)
 
     def _gradient_losses(
         self, memory: Float[Tensor, "B M H"], batch: Mapping[str, Tensor]
@@ -232,9 +196,3 @@ class SdfTokenizer(AnchoredTokenizer):
             is_close = torch.cat([torch.ones_like(surface[..., 0], dtype=torch.bool), is_near], dim=1)
             eikonal = eikonal_loss(gradients[is_close])
             return eikonal, normal_loss(gradients[:, : surface.shape[1]], surface[..., 3:])
-
-
-def _inside_iou(predicted: Bool[Tensor, "B Q"], target: Bool[Tensor, "B Q"]) -> Float[Tensor, ""]:
-    intersection = (predicted & target).sum(dim=1)
-    union = (predicted | target).sum(dim=1)
-    return (intersection / union.clamp(min=1)).mean()

@@ -67,6 +67,7 @@ class Tokenizer(nn.Module, ABC):
         config_type: settings of the model; it has `num_tokens` and `token_dim`.
         example_config_type: settings of `examples`; `num_encoded` of it: points that the encoder reads.
         examples: makes the training examples of a set of targets, as (targets, example config, augment=…).
+        variants: further tokenizers of the same representation; `kind` in the settings says which is meant.
         is_set: tokens come from a draw of the shape's points, so that the audit can ask whether token i stays token i;
             else there is nothing to draw, and the audit does not apply.
     """
@@ -76,6 +77,7 @@ class Tokenizer(nn.Module, ABC):
     config_type: ClassVar[type[Any]]
     example_config_type: ClassVar[type[Any]]
     examples: ClassVar[Callable[..., Any]]
+    variants: ClassVar[tuple["type[Tokenizer]", ...]] = ()
     is_set: ClassVar[bool] = True
     config: Any
     latent_mean: Tensor

@@ -16,7 +16,7 @@ from ltm3d.representations.mesh import MeshTargetConfig, build_mesh_target
 from ltm3d.representations.point_cloud import PointCloudTargetConfig, build_point_cloud_target
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.splatting.fitting import FitConfig
-from ltm3d.tokenizers.kinds import REPRESENTATIONS, load_tokenizer, tokenizer_kind
+from ltm3d.tokenizers.kinds import REPRESENTATIONS, kind_of, load_tokenizer, settings_type
 from ltm3d.tokenizers.shape_export import describe, shape_bytes
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 from ltm3d.training.data import training_batch
@@ -47,9 +47,10 @@ def targets(representation: str, params: Params) -> Targets:
 def test_an_option_trains_encodes_and_decodes(option: str, tmp_path: Path) -> None:
     representation = next(name for name in REPRESENTATIONS if option.startswith(name))
     params = Params(compose("demo", (f"tokenizer@tokenizer.{representation}.model={option}",)))
-    kind = tokenizer_kind(representation)
+    config = params.value(f"tokenizer.{representation}.model", settings_type(representation))
+    kind = kind_of(representation, config)
     torch.manual_seed(0)
-    model = kind(params.get(f"tokenizer.{representation}.model", kind.config_type))
+    model = kind(config)
     assets = targets(representation, params)
     examples = kind.examples(
         assets, params.get(f"tokenizer.{representation}.examples", kind.example_config_type), augment=True
