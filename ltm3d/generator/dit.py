@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.errors import ConfigError
+from ltm3d.generator.guess import Guess, GuessedModel, GuessInput, check_guess, draw_guess
 from ltm3d.generator.prefix import Condition, Prefix, PromptEncoder, check_dropout, draw_prompts
-from ltm3d.generator.token_model import TokenModel, TokenShape
+from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.attention import Attention
 from ltm3d.nn.embeddings import TimeEmbedding
 from ltm3d.nn.randomness import StepRandom
@@ -26,7 +27,11 @@ from ltm3d.nn.transformer import FeedForward, check_sizes, learned_tokens
 
 @dataclass(frozen=True, kw_only=True)
 class DitConfig:
-    """Sizes and training choices; see `GeneratorConfig` for what they share."""
+    """Sizes and training choices; see `GeneratorConfig` for what they share.
+
+    Attributes:
+        takes_guess: a map of the reconstruction module's x̂ is added to every token.
+    """
 
     kind: Literal["dit"] = "dit"
     width: int
@@ -36,16 +41,20 @@ class DitConfig:
     condition_dropout: float = 0.1
     single_modality: float = 0.25
     image_alone: float = 0.5
+    takes_guess: bool = False
+    guess_noise: float = 0.2
+    guess_dropout: float = 0.1
     flow: FlowMatching = field(default_factory=FlowMatching)
 
     def __post_init__(self) -> None:
         check_sizes(self, "depth")
+        check_guess(self.guess_noise, self.guess_dropout)
         if self.num_prefix < 1:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be at least 1")
         check_dropout(self.condition_dropout, self.single_modality, self.image_alone)
 
 
-class Dit(TokenModel):
+class Dit(GuessedModel):
     """Model p(tokens | prompt) as one flow from noise to all tokens."""
 
     config_type = DitConfig
@@ -62,6 +71,7 @@ class Dit(TokenModel):
             num_image_tokens=shape.num_image_tokens,
         )
         self.embed = nn.Linear(shape.token_dim, config.width)
+        self.guess_input = GuessInput(shape.token_dim, config.width) if config.takes_guess else None
         self.position = learned_tokens(config.num_prefix + shape.num_tokens, config.width)
         self.embed_time = TimeEmbedding(config.width)
         self.blocks = nn.ModuleList(
@@ -73,14 +83,28 @@ class Dit(TokenModel):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
+    @property
+    def takes_guess(self) -> bool:
+        return self.config.takes_guess
+
     def encode_prefix(self, condition: Condition) -> Prefix:
         """Turn prompts into prefix tokens; once a prompt."""
         return self.prompt_encoder(condition)
 
-    def forward(self, x_t: Float[Tensor, "B L D"], t: Float[Tensor, " #B"], prefix: Prefix) -> Float[Tensor, "B L D"]:
-        """Predict the velocity of all tokens."""
+    def forward(
+        self, x_t: Float[Tensor, "B L D"], t: Float[Tensor, " #B"], prefix: Prefix, guess: Guess | None = None
+    ) -> Float[Tensor, "B L D"]:
+        """Predict the velocity of all tokens.
+
+        Args:
+            guess: x̂, where the model takes it; None = withheld.
+        """
         modulation = F.silu(self.embed_time(t))[:, None]
-        x = torch.cat([prefix.tokens, self.embed(x_t)], dim=1) + self.position
+        tokens = self.embed(x_t)
+        if guess is not None:
+            assert self.guess_input is not None, "built with takes_guess"
+            tokens = tokens + self.guess_input(guess)
+        x = torch.cat([prefix.tokens, tokens], dim=1) + self.position
         for block in self.blocks:
             x = block(x, modulation)
         shift, scale = self.final_modulation(modulation).chunk(2, dim=-1)
@@ -101,7 +125,12 @@ class Dit(TokenModel):
         )
         prefix = self.encode_prefix(prompts)
         noise, normal = random.normal(num_tokens, token_dim), random.normal(1)[:, 0]
-        loss = config.flow.loss(lambda x_t, t: self(x_t, t, prefix), tokens, noise, normal).mean()
+        guess = None
+        if self.takes_guess:
+            guess = draw_guess(
+                self.reconstruct(prompts), prompts, random, noise=config.guess_noise, dropout=config.guess_dropout
+            )
+        loss = config.flow.loss(lambda x_t, t: self(x_t, t, prefix, guess), tokens, noise, normal).mean()
         return loss, {}
 
 

@@ -21,8 +21,9 @@ def build_generator(config: AnyGeneratorConfig, shape: TokenShape) -> AnyGenerat
 def uses_guide(config: AnyGeneratorConfig) -> bool:
     """Say whether the reconstruction module takes part in the training."""
     if not isinstance(config, GeneratorConfig):
-        return False
-    return config.known_corruption > 0 and config.corruption == "reconstruction"
+        return config.takes_guess
+    corrupts = config.known_corruption > 0 and config.corruption == "reconstruction"
+    return corrupts or config.masked_input == "guess"
 
 
 def build_trainable(
@@ -36,7 +37,7 @@ def build_trainable(
     """
     model = build_generator(config, shape)
     model.set_condition_statistics(statistics)
-    if guide is not None and isinstance(model, Generator):
+    if guide is not None:
         model.reconstruct_with(Reconstructor.load(guide))
     return model
 

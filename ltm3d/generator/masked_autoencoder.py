@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from ltm3d.generator.guess import Guess, GuessInput
 from ltm3d.generator.prefix import Prefix
 from ltm3d.nn.transformer import Block, learned_tokens, run_blocks
 
@@ -26,6 +27,7 @@ class MaskedAutoencoder(nn.Module):
         encoder_depth: int,
         decoder_depth: int,
         num_heads: int,
+        takes_guess: bool = False,
         recompute: bool = False,
     ) -> None:
         super().__init__()
@@ -38,6 +40,7 @@ class MaskedAutoencoder(nn.Module):
         self.encoder_norm = nn.LayerNorm(width)
         self.to_decoder = nn.Linear(width, width)
         self.mask_token = learned_tokens(width)
+        self.guess_input = GuessInput(token_dim, width) if takes_guess else None
         self.decoder_position = learned_tokens(num_prefix + num_tokens, width)
         self.decoder = nn.ModuleList(Block(width, num_heads=num_heads) for _ in range(decoder_depth))
         self.decoder_norm = nn.LayerNorm(width)
@@ -49,6 +52,7 @@ class MaskedAutoencoder(nn.Module):
         tokens: Float[Tensor, "B L D"],
         masked: Bool[Tensor, "B L"],
         wanted: Bool[Tensor, "B L"] | None = None,
+        guess: Guess | None = None,
     ) -> Float[Tensor, "B C H"]:
         """Return c of the wanted tokens, in position order; the last block is run for them alone.
 
@@ -56,6 +60,7 @@ class MaskedAutoencoder(nn.Module):
             prefix: of `num_prefix` tokens, which have positions; of any number, without positions, where that is 0.
             masked: True = to be predicted; the same number in every row. Masked tokens' values are never read.
             wanted: the same number in every row, among the masked; None = all of them.
+            guess: x̂, seen at the masked positions beside the mask token; None = the mask token alone.
         """
         wanted = masked if wanted is None else wanted
         assert self.num_prefix in (0, prefix.tokens.shape[1]), "the prefix is as long as its positions"
@@ -68,6 +73,9 @@ class MaskedAutoencoder(nn.Module):
         x = run_blocks(self.encoder, x, visible=prefix.visible_with(num_known), recompute=self.recompute)
         x = self.to_decoder(self.encoder_norm(x))
         full = self.mask_token.to(x.dtype).expand(len(tokens), masked.shape[1], -1)
+        if guess is not None:
+            assert self.guess_input is not None, "built with takes_guess"
+            full = full + self.guess_input(guess).to(x.dtype)
         full = full.scatter(1, known_index[..., None].expand(-1, -1, x.shape[2]), x[:, start:])
         every_index = torch.arange(masked.shape[1], device=x.device)[None]
         x = torch.cat([x[:, :start], full], dim=1) + self._positions(self.decoder_position, every_index, start)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ltm3d.generator.model import Generator, GeneratorConfig
+from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
 
@@ -27,6 +28,9 @@ def activation_bytes(
     """
     torch.manual_seed(SEED)
     model = Generator(config, shape)
+    model.reconstruct_with(
+        Reconstructor(ReconstructorConfig(width=1, depth=1, num_heads=1), shape)
+    )  # nothing is kept of it
     one, two = (kept_bytes(model, example_batch(shape, num_condition_tokens, count), precision) for count in (1, 2))
     return 2 * one - two, two - one
 

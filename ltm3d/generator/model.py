@@ -11,11 +11,11 @@ from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.errors import ConfigError
 from ltm3d.generator.denoiser import DenoiseNet
+from ltm3d.generator.guess import Guess, GuessedModel, check_guess, draw_guess
 from ltm3d.generator.masked_autoencoder import MaskedAutoencoder
 from ltm3d.generator.masking import MaskRatio, Order, draw_orders, mask_last
 from ltm3d.generator.prefix import Condition, Prefix, PromptEncoder, check_dropout, draw_prompts
-from ltm3d.generator.reconstruction import Reconstructor
-from ltm3d.generator.token_model import TokenModel, TokenShape
+from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import check_sizes
 
@@ -36,6 +36,10 @@ class GeneratorConfig:
         known_corruption: upper bound of the strength with which known tokens are mixed with something else in training,
             which closes the gap to sampling, where they are mixed with x̂.
         corruption: that something: `noise`, or `reconstruction`, the x̂ of the frozen reconstruction module.
+        masked_input: what a masked position is to the decoder: the `mask_token`, as in the paper, or that and a map of
+            the reconstruction module's x̂ there (`guess`; guess.py).
+        guess_noise: bound of the standard deviation of the noise on x̂ in training, drawn anew for each sample.
+        guess_dropout: share of the training samples that see the mask token alone.
         recompute_activations: see `run_blocks`; slower, for sizes that do not fit.
         head: `flow` or `ddpm`.
     """
@@ -56,6 +60,9 @@ class GeneratorConfig:
     order: Order = "random"
     known_corruption: float = 0.0
     corruption: Literal["noise", "reconstruction"] = "noise"
+    masked_input: Literal["mask_token", "guess"] = "mask_token"
+    guess_noise: float = 0.2
+    guess_dropout: float = 0.1
     recompute_activations: bool = False
     head: Literal["flow", "ddpm"] = "flow"
     flow: FlowMatching = field(default_factory=FlowMatching)
@@ -67,10 +74,11 @@ class GeneratorConfig:
             raise ConfigError(f"num_prefix is {self.num_prefix}; it must be 0 (no prefix learning) or more")
         if not 0 <= self.known_corruption <= 1:
             raise ConfigError(f"known_corruption is {self.known_corruption}; it must lie in [0, 1]")
+        check_guess(self.guess_noise, self.guess_dropout)
         check_dropout(self.condition_dropout, self.single_modality, self.image_alone)
 
 
-class Generator(TokenModel):
+class Generator(GuessedModel):
     """Model p(tokens | prompt) token set by token set; tokens are normalised (`Tokenizer.normalize`)."""
 
     config_type = GeneratorConfig
@@ -78,7 +86,6 @@ class Generator(TokenModel):
 
     def __init__(self, config: GeneratorConfig, shape: TokenShape) -> None:
         super().__init__(config, shape)
-        self._reconstructors: tuple[Reconstructor, ...] = ()
         self.prompt_encoder = PromptEncoder(
             config.width,
             image_width=shape.image_width,
@@ -95,6 +102,7 @@ class Generator(TokenModel):
             encoder_depth=config.encoder_depth,
             decoder_depth=config.decoder_depth,
             num_heads=config.num_heads,
+            takes_guess=config.masked_input == "guess",
             recompute=config.recompute_activations,
         )
         self.denoiser = DenoiseNet(
@@ -105,9 +113,9 @@ class Generator(TokenModel):
             depth=config.denoiser_depth,
         )
 
-    def reconstruct_with(self, reconstructor: Reconstructor) -> None:
-        """Take the frozen module whose x̂ corrupts known tokens in training; it is no part of this model's weights."""
-        self._reconstructors = (reconstructor.eval().requires_grad_(False),)  # a tuple is not registered
+    @property
+    def takes_guess(self) -> bool:
+        return self.config.masked_input == "guess"
 
     def encode_prefix(self, condition: Condition) -> Prefix:
         """Turn prompts into prefix tokens; once a prompt."""
@@ -119,13 +127,15 @@ class Generator(TokenModel):
         tokens: Float[Tensor, "B L D"],
         masked: Bool[Tensor, "B L"],
         wanted: Bool[Tensor, "B L"] | None = None,
+        guess: Guess | None = None,
     ) -> Float[Tensor, "N M"]:
         """Return what steers the DenoiseNet for each masked token, row by row in position order.
 
         Args:
             wanted: the masked tokens to give it for, as many in every row; None = all.
+            guess: x̂ for the masked positions, where the model takes it; None = withheld.
         """
-        return self.denoiser.modulate(self.masked_autoencoder(prefix, tokens, masked, wanted).flatten(0, 1))
+        return self.denoiser.modulate(self.masked_autoencoder(prefix, tokens, masked, wanted, guess).flatten(0, 1))
 
     def training_loss(self, batch: dict[str, Tensor], random: StepRandom) -> tuple[Tensor, dict[str, Tensor]]:
         """Denoise the masked tokens given the prompt and the known ones.
@@ -145,7 +155,12 @@ class Generator(TokenModel):
             image_alone=config.image_alone,
         )
         prefix = self.encode_prefix(prompts)
-        modulations = self.token_modulations(prefix, self._corrupt(tokens, prompts, random), masked)
+        known, guess = self._corrupt(tokens, prompts, random), None
+        if self.takes_guess:
+            guess = draw_guess(
+                self.reconstruct(prompts), prompts, random, noise=config.guess_noise, dropout=config.guess_dropout
+            )
+        modulations = self.token_modulations(prefix, known, masked, guess=guess)
         x_0 = tokens[masked].repeat_interleave(config.noise_draws, dim=0)
         noise = random.normal(num_masked * config.noise_draws, token_dim).flatten(0, 1)
         normal = random.normal(num_masked * config.noise_draws).flatten()
@@ -159,10 +174,6 @@ class Generator(TokenModel):
         if self.config.known_corruption == 0:
             return tokens
         strength = self.config.known_corruption * random.uniform(1, 1)
-        if self.config.corruption == "noise":
-            other = random.normal(*tokens.shape[1:])
-        else:
-            assert self._reconstructors, "call reconstruct_with before training"
-            with torch.no_grad():
-                other = self._reconstructors[0].to(tokens.device)(prompts)
+        is_noise = self.config.corruption == "noise"
+        other = random.normal(*tokens.shape[1:]) if is_noise else self.reconstruct(prompts)
         return (1 - strength) * tokens + strength * other

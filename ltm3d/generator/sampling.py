@@ -41,6 +41,7 @@ class SamplingConfig:
         alpha_power: p.
         alpha: the constant.
         order: `random`, a permutation a sample; `raster`, by position.
+        use_guess: give x̂ to a model that takes it (`masked_input: guess`); False = the mask token alone.
     """
 
     num_steps: int = 16
@@ -53,6 +54,7 @@ class SamplingConfig:
     alpha_power: float = 1.0
     alpha: float = 0.5
     order: Order = "random"
+    use_guess: bool = True
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -114,7 +116,7 @@ def sample_tokens(
 
     Args:
         seeds: one a sample; with n times as many seeds as prompts, the first n are the first prompt's.
-        reconstructed: x̂ of the same prompts; needed unless `alpha_schedule` is `off`.
+        reconstructed: x̂ of the same prompts, for a model that takes it; needed unless `alpha_schedule` is `off`.
         on_step: called with (step, number of steps, tokens so far).
     """
     if reconstructed is None and config.alpha_schedule != "off":
@@ -128,6 +130,7 @@ def sample_tokens(
     prefix = _encode_branches(generator, condition, config, num_samples)
     tokens = torch.zeros_like(noise)
     guess = tokens if reconstructed is None else reconstructed.repeat_interleave(num_samples, dim=0)
+    given = generator.guess_of(None if reconstructed is None or not config.use_guess else guess, config.num_branches)
     schedule = known_after_steps(num_tokens, config.num_steps, config.schedule)
     num_known = 0
     for step, num_known_after in enumerate(schedule):
@@ -135,9 +138,8 @@ def sample_tokens(
         chosen = masked & (rank < num_known_after)
         alpha = config.alpha_at(step, len(schedule))
         known = tokens if alpha == 1 else (1 - alpha) * guess + alpha * tokens
-        modulations = generator.token_modulations(
-            prefix, *(part.repeat(config.num_branches, *[1] * (part.ndim - 1)) for part in (known, masked, chosen))
-        )
+        in_branches = [part.repeat(config.num_branches, *[1] * (part.ndim - 1)) for part in (known, masked, chosen)]
+        modulations = generator.token_modulations(prefix, in_branches[0], in_branches[1], in_branches[2], guess=given)
         scales = config.scales_at(num_known=num_known_after, num_tokens=num_tokens)
         tokens[chosen] = _denoise(generator, modulations, noise[chosen], random, scales, config)
         num_known = num_known_after
@@ -148,12 +150,19 @@ def sample_tokens(
 
 @torch.no_grad()
 def sample_at_once(
-    model: Dit, condition: Condition, *, config: SamplingConfig, seeds: Sequence[int], on_step: OnStep | None = None
+    model: Dit,
+    condition: Condition,
+    *,
+    config: SamplingConfig,
+    seeds: Sequence[int],
+    reconstructed: Float[Tensor, "P L D"] | None = None,
+    on_step: OnStep | None = None,
 ) -> Float[Tensor, "B L D"]:
     """Generate normalised tokens with the baseline: guidance and temperature count, order and α do not.
 
     Args:
         seeds: as in `sample_tokens`.
+        reconstructed: x̂ of the prompts, for a model that takes it.
         on_step: called once, with the tokens.
     """
     shape = model.shape
@@ -161,9 +170,11 @@ def sample_at_once(
     noise = random.normal(shape.num_tokens, shape.token_dim)
     prefix = _encode_branches(model, condition, config, num_samples)
     scales = config.scales_at(num_known=shape.num_tokens, num_tokens=shape.num_tokens)
+    repeated = None if reconstructed is None else reconstructed.repeat_interleave(num_samples, dim=0)
+    guess = model.guess_of(repeated if config.use_guess else None, config.num_branches)
 
     def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-        return _combine(model(x_t.repeat(config.num_branches, 1, 1), t, prefix), scales, config)
+        return _combine(model(x_t.repeat(config.num_branches, 1, 1), t, prefix, guess), scales, config)
 
     tokens = model.config.flow.sample(velocity, noise, temperature=config.temperature)
     if on_step is not None:

@@ -69,12 +69,15 @@ class ShapeModels:
         on_step: OnStep | None = None,
     ) -> Float[Tensor, "B L D"]:
         """Generate tokens, not normalised: ready to decode; seeds as in `sample_tokens`."""
+        is_guided = config.alpha_schedule != "off" and not isinstance(self.generator, Dit)
+        needs_guess = is_guided or (self.generator.takes_guess and config.use_guess)
+        guess = self.reconstruct(condition) if needs_guess else None  # once, whatever the steps
         if isinstance(self.generator, Dit):
-            return self.tokenizer.denormalize(
-                sample_at_once(self.generator, condition, config=config, seeds=seeds, on_step=on_step)
+            tokens = sample_at_once(
+                self.generator, condition, config=config, seeds=seeds, reconstructed=guess, on_step=on_step
             )
-        reconstructed = None if config.alpha_schedule == "off" else self.reconstruct(condition)
-        tokens = sample_tokens(
-            self.generator, condition, config=config, seeds=seeds, reconstructed=reconstructed, on_step=on_step
-        )
+        else:
+            tokens = sample_tokens(
+                self.generator, condition, config=config, seeds=seeds, reconstructed=guess, on_step=on_step
+            )
         return self.tokenizer.denormalize(tokens)

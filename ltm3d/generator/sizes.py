@@ -95,20 +95,24 @@ def _prefix_flops(model: Generator, num_condition_tokens: int) -> int:
 def _transformer_flops(model: Generator, num_prefix: int, num_known: int, num_wanted: int) -> int:
     mae, width = model.masked_autoencoder, model.config.width
 
-    def run(known: torch.Tensor, seen: torch.Tensor, whole: torch.Tensor, wanted: torch.Tensor) -> None:
+    def run(
+        known: torch.Tensor, guess: torch.Tensor, seen: torch.Tensor, whole: torch.Tensor, wanted: torch.Tensor
+    ) -> None:
         mae.embed(known)
         for block in mae.encoder:
             seen = block(seen)
         mae.to_decoder(seen)
+        if mae.guess_input is not None:
+            mae.guess_input.project(guess)
         for block in mae.decoder[:-1]:
             whole = block(whole)
         model.denoiser.modulate(mae.decoder[-1](whole, wanted=wanted)[0])
 
     with torch.device("meta"):
-        known = torch.empty(1, num_known, model.shape.token_dim)
+        known, guess = (torch.empty(1, count, model.shape.token_dim) for count in (num_known, model.shape.num_tokens))
         seen, whole = (torch.empty(1, num_prefix + count, width) for count in (num_known, model.shape.num_tokens))
         wanted = torch.empty(1, num_wanted, dtype=torch.long)
-    return _count(run, known, seen, whole, wanted)
+    return _count(run, known, guess, seen, whole, wanted)
 
 
 def _denoiser_flops(model: Generator, num_rows: int, *, num_times: int) -> int:

@@ -7,6 +7,7 @@ from tiny_tokens import rows
 from two_tokens import LEVEL, prompts, train_on_pairs
 
 from ltm3d.errors import ConfigError
+from ltm3d.generator.guess import Guess
 from ltm3d.generator.model import Generator
 from ltm3d.generator.prefix import Condition, Prefix
 from ltm3d.generator.reconstruction import Reconstructor
@@ -51,9 +52,12 @@ def test_known_tokens_are_mixed_with_the_guess_alike_in_all_branches(
     drawn = [torch.zeros(4, 8, 4)]
     run = generator.token_modulations
 
-    def spy(prefix: Prefix, tokens: torch.Tensor, masked: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def spy(
+        prefix: Prefix, tokens: torch.Tensor, masked: torch.Tensor, wanted: torch.Tensor, guess: Guess | None
+    ) -> torch.Tensor:
+        assert guess is None, "it takes none"
         seen.append((tokens, masked))
-        return run(prefix, tokens, masked, wanted)
+        return run(prefix, tokens, masked, wanted, guess)
 
     monkeypatch.setattr(generator, "token_modulations", spy)
     config, guess = replace(CONFIG, alpha_power=2.0), reconstructor(condition).detach()
