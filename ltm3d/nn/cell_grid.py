@@ -47,11 +47,24 @@ def average_in_cells(
     return sums.view(len(points), count_patches**3, -1)
 
 
-def join_patches(values: Float[Tensor, "B L V"], *, patch: int) -> Float[Tensor, "B R R R"]:
-    """Return the cube of cells that patches make up, x slowest, as `average_in_cells` takes it apart."""
-    count = round(values.shape[1] ** (1 / 3))
-    cube = values.view(-1, count, count, count, patch, patch, patch).permute(0, 1, 4, 2, 5, 3, 6)
-    return cube.reshape(-1, *[count * patch] * 3)
+def join_patches(values: Float[Tensor, "B L V"], *, patch: int, overlap: int = 0) -> Float[Tensor, "B R R R"]:
+    """Return the cube of cells that patches make up, x slowest, as `average_in_cells` takes it apart.
+
+    Args:
+        overlap: cells by which a patch's values reach into its neighbours, V = (P + 2 overlap)³; what falls on one cell
+            is added up, what falls out of the frame is dropped.
+    """
+    count, side = round(values.shape[1] ** (1 / 3)), patch + 2 * overlap
+    cube = values.view(-1, count, count, count, side, side, side).permute(0, 1, 4, 2, 5, 3, 6)
+    for axis in (1, 2, 3):  # of [.., patch, cell in it, ..] make [.., cell, ..]
+        patches = cube.movedim((axis, axis + 1), (1, 2))
+        own = patches[:, :, overlap : overlap + patch]
+        if overlap:
+            own = own.clone()
+            own[:, 1:, :overlap] += patches[:, :-1, overlap + patch :]
+            own[:, :-1, patch - overlap :] += patches[:, 1:, :overlap]
+        cube = own.flatten(1, 2).movedim(1, axis)
+    return cube
 
 
 def blur(values: Float[Tensor, "B R R R"]) -> Float[Tensor, "B R R R"]:

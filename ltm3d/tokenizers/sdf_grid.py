@@ -1,7 +1,7 @@
 """Tokenizer for signed distance fields whose tokens are patches of a grid, in raster order.
 
     surface points ─► cells (is there a point, mean place, mean normal) ─► patches ─► self-attention ─► N(mean, std)
-    tokens ─► self-attention ─► a linear head of P³ values a patch ─► R³ coefficients of a smooth field
+    tokens ─► self-attention ─► a linear head of (P + 2 overlap)³ values a patch ─► R³ coefficients of a smooth field
 
 Token i is the same part of space in every shape, so that position embeddings mean something. The whole field comes out
 in one pass, and a query costs eight products. The query decoder (`sdf.py`) has no grid, and no limit of detail but its
@@ -41,6 +41,7 @@ class SdfGridConfig:
     Attributes:
         resolution: R, cells an axis of the grid that points fall into, and of the field's coefficients.
         patch: P, cells an axis of a patch; L = (R / P)³.
+        overlap: cells by which a token's values reach into the neighbouring patches, where they are added: no seams.
         kl_weight: weight of the posterior's KL to the standard normal, nats a channel.
         sharp_share: share of the encoded points that lies on sharp edges.
         normal_weight: weight of 1 − cos(∇d, normal) on the surface, by central differences.
@@ -55,6 +56,7 @@ class SdfGridConfig:
     encoder_depth: int
     decoder_depth: int
     num_heads: int
+    overlap: int = 1
     truncation: float = 0.15
     near_weight: float = 10.0
     sign_weight: float = 1.0
@@ -67,6 +69,8 @@ class SdfGridConfig:
         check_sizes(self, "resolution", "patch", "token_dim", "decoder_depth", "num_gradient_points")
         if self.resolution % self.patch:
             raise ConfigError(f"resolution {self.resolution} must be a multiple of patch {self.patch}")
+        if not 0 <= 2 * self.overlap <= self.patch:
+            raise ConfigError(f"overlap is {self.overlap}; use 0 (none) to half of patch, {self.patch // 2}")
         for name in ("encoder_depth", *(each.name for each in fields(self) if is_weight(each))):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; use 0 (none) or more")
@@ -98,7 +102,7 @@ class SdfGridTokenizer(FieldTokenizer):
         self.decoder_position = nn.Parameter(0.02 * torch.randn(config.num_tokens, width))
         self.decoder = nn.ModuleList(Block(width, num_heads=config.num_heads) for _ in range(config.decoder_depth))
         self.values_norm = nn.LayerNorm(width)
-        self.to_values = nn.Linear(width, volume)
+        self.to_values = nn.Linear(width, (config.patch + 2 * config.overlap) ** 3)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Posterior:
         """Encode `surface` [B, S, 6]; any S."""
@@ -115,8 +119,8 @@ class SdfGridTokenizer(FieldTokenizer):
         x = self.from_tokens(tokens) + self.decoder_position
         for block in self.decoder:
             x = block(x)
-        values = self.to_values(self.values_norm(x))
-        return blur(join_patches(values.float(), patch=self.config.patch))
+        values = self.to_values(self.values_norm(x)).float()
+        return blur(join_patches(values, patch=self.config.patch, overlap=self.config.overlap))
 
     @torch.no_grad()
     def decode_field(self, tokens: Float[Tensor, "L D"], *, precision: Precision = "fp32") -> "GridField":

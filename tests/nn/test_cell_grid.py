@@ -72,6 +72,19 @@ def test_cells_hold_means_and_patches_join_to_the_cube_they_were_taken_from() ->
         assert cube[row, ..., 0].sum() == taken and cube[row].abs().sum(dim=-1).count_nonzero() == taken
 
 
+@pytest.mark.parametrize("overlap", [1, 2])
+def test_what_patches_reach_over_is_added_to_their_neighbours(overlap: int) -> None:
+    count, side = SIZE // PATCH, PATCH + 2 * overlap
+    values = torch.randn(2, count**3, side, side, side)
+    expected = torch.zeros(2, *[SIZE + 2 * overlap] * 3)
+    for index in range(count**3):
+        x, y, z = (PATCH * (index // count**axis % count) for axis in (2, 1, 0))
+        expected[:, x : x + side, y : y + side, z : z + side] += values[:, index]
+    inner = slice(overlap, -overlap)
+    joined = join_patches(values.flatten(2), patch=PATCH, overlap=overlap)
+    torch.testing.assert_close(joined, expected[:, inner, inner, inner])
+
+
 def test_the_blur_keeps_the_sum_but_for_the_faces() -> None:
     values = torch.zeros(1, SIZE, SIZE, SIZE)
     values[:, 2:-2, 2:-2, 2:-2] = torch.rand(SIZE - 4, SIZE - 4, SIZE - 4)

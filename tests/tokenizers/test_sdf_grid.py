@@ -162,6 +162,7 @@ def test_settings_say_which_kind_and_old_ones_mean_the_query_decoder(tmp_path: P
     [
         ({"patch": 5}, "resolution 16 must be a multiple of patch 5"),
         ({"patch": 0}, "patch is 0"),
+        ({"overlap": 5}, "overlap is 5; use 0"),
         ({"truncation": 0.0}, "truncation is 0.0"),
         ({"kl_weight": -1.0}, "kl_weight is -1.0"),
         ({"sharp_share": 1.0}, "sharp_share is 1.0"),
