@@ -31,7 +31,7 @@ NUM_SURFACE = 256
 def targets(representation: str, params: Params) -> Targets:
     rng, meshes = np.random.default_rng(0), [sphere(0.8), box((1.2, 0.7, 0.4), color=(200, 80, 40))]
     if representation == "sdf":
-        config = SdfTargetConfig(num_surface=1024, num_sharp=256, num_volume=512, num_near=512)
+        config = SdfTargetConfig(num_surface=2048, num_sharp=256, num_volume=1024, num_near=2048)
         return Targets([build_sdf_target(mesh, config=config, rng=rng)[0] for mesh in meshes])
     if representation == "point_cloud":
         cloud = PointCloudTargetConfig(num_surface=2048, num_sharp=64, num_farthest=64)
