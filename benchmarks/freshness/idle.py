@@ -43,9 +43,8 @@ def main(before: Path, after: Path) -> None:
 def measure(folder: Path, command: str) -> float:
     """Run DVC in a checkout, which must find nothing to do; give the CPU-seconds of it and what it started."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        ["dvc", command], cwd=folder, capture_output=True, text=True, check=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"}
-    )  # fmt: skip
+    quiet = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(["dvc", command], cwd=folder, capture_output=True, text=True, check=True, env=quiet)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = [line for line in done.stdout.splitlines() if line.startswith("Running") and "digest_inputs" not in line]
     assert not started, started

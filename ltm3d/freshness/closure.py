@@ -84,7 +84,7 @@ class SourceTree:
             name = waiting.pop()
             while name and name not in self.modules:  # `from a.b import function`
                 name = name.rpartition(".")[0]
-            if not name or name in seen:
+            if not name or name in seen or name in PACKAGES:  # a package's own `__init__` is a door for people
                 continue
             seen.add(name)
             source = self.source(name)

@@ -7,9 +7,9 @@ import pytest
 from ltm3d.freshness.closure import ORCHESTRATION, SourceTree, is_orchestration
 
 FILES = {
-    "ltm3d/__init__.py": '"""A package."""\n',
+    "ltm3d/__init__.py": "def __getattr__(name):\n    return getattr(import_module('ltm3d.api'), name)\n",
     "ltm3d/tracking/__init__.py": "",
-    "ltm3d/tracking/client.py": "import ltm3d.reached\n",
+    "ltm3d/tracking/client.py": "import ltm3d\nimport ltm3d.reached\n",
     "ltm3d/reached.py": "X = 1\n",
     "ltm3d/kinds.py": "def kind(name):\n    return import_module(f'ltm3d.shapes.{name}')\n",
     "ltm3d/shapes/__init__.py": "",
@@ -19,6 +19,7 @@ FILES = {
     "ltm3d/shapes/page.html": "<p>\n",
     "ltm3d/shapes/assets/page.css": "p\n",
     "ltm3d/lonely.py": "X = 2\n",
+    "ltm3d/api.py": "X = 3\n",
     "pipelines/stage.py": "from ltm3d.kinds import kind\nfrom ltm3d.tracking import client\n",
 }
 

@@ -156,7 +156,7 @@ def test_libraries_that_a_stage_names_are_imported_in_its_closure(name: str, tod
     reader = CodeReader(REPOSITORY)
     closure = reader.tree.closure(f"pipelines.{name}")  # with every representation and source
     roots = {imported.split(".")[0] for module in closure for imported in reader.tree.source(module).imports}
-    imported = {found for root in roots for found in distributions.get(root, (root.replace("_", "-"),))}
+    imported = {found.replace("_", "-") for root in roots for found in distributions.get(root, (root,))}
     assert set(libraries_of(REPOSITORY / "pipelines" / f"{name}.py")) <= imported
     if name in DATA_STAGES or name.startswith("train_"):
         assert "numpy" in libraries_of(REPOSITORY / "pipelines" / f"{name}.py")
