@@ -162,7 +162,7 @@ def check_gpu() -> Iterator[Finding]:
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
         yield Finding("GPU", names)
     elif shutil.which("nvidia-smi"):
-        remedy = "install the CUDA build of torch 2.13.0 (README, Install)"
+        remedy = "install the CUDA build of torch 2.13.0 (docs/install.md)"
         yield Finding("GPU", f"nvidia-smi is here, but torch {torch.__version__} sees no device", remedy)
     else:
         yield Finding("GPU", "none; everything runs on the CPU")
