@@ -35,6 +35,7 @@ ALL = "from pipelines import evaluate_generator as stage\nfor name in {!r}: stag
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.ray
 def test_every_representation_is_measured_by_the_same_protocol(tmp_path: Path, repository: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS)
     new_database(tmp_path)

@@ -100,6 +100,7 @@ def run_stage(folder: Path, repository: Path, program: str, *, num_surface: int)
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.ray
 def test_the_document_counts_what_is_not_measured_and_says_what_it_took(tmp_path: Path, repository: Path) -> None:
     done = run_stage(tmp_path, repository, "for name in ('sdf', 'mesh'): stage.main(name)", num_surface=32)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -116,6 +117,7 @@ def test_the_document_counts_what_is_not_measured_and_says_what_it_took(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.ray
 def test_too_few_stored_points_are_said_before_anything_is_measured(tmp_path: Path, repository: Path) -> None:
     measured_nothing = "stage.measure_reconstructions = None\nstage.main('sdf')"
     done = run_stage(tmp_path, repository, measured_nothing, num_surface=40)
