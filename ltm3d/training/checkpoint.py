@@ -129,7 +129,7 @@ def claim_run(run_dir: Path, identity: str, code: StageCode = NO_CODE) -> None:
         before = read_json(owner)
         if before.get("identity") == identity and code.accepts(before.get("code", "")):
             made = before.get("provenance", [])
-            if read_result(run_dir) is None and dict(code.provenance) not in made:
+            if code.provenance and read_result(run_dir) is None and dict(code.provenance) not in made:
                 write_json(owner, {**before, "provenance": [*made, dict(code.provenance)]})
             return
         if before.get("identity") == identity:
