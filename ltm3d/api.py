@@ -193,6 +193,10 @@ def evaluate(
     truth: "str | Path | GeneratedShape | Shape",
     *,
     frame: Literal["as_is", "normalize"] = "as_is",
+    pred_up: str = "+y",
+    pred_front: str = "+z",
+    align: Literal["none", "rotations", "icp"] = "none",
+    max_faces: int = 2_000_000,
     points: int = 100_000,
     emd: bool = False,
     sets: Literal["none", "cd", "emd"] = "cd",
@@ -209,6 +213,8 @@ def evaluate(
 
     Args:
         frame: coordinates as they are, or each shape centred, longest side in [-0.95, 0.95].
+        pred_up, pred_front, align: see `ShapeFileConfig`.
+        max_faces: of a file.
         points: surface points of each shape.
         emd: the exact earth mover's distance of each pair, too.
         sets: MMD, COV and 1-NNA of folders by Chamfer distance, or by both distances.
@@ -220,9 +226,19 @@ def evaluate(
     """
     from ltm3d.evaluation.folder import pair_files, score, to_report
     from ltm3d.evaluation.shape_files import ShapeFileConfig, measure_file, read_true
+    from ltm3d.geometry.loading import LoadLimits
     from ltm3d.transforms.isolation import ChildLimits, run_isolated
 
-    config = ShapeFileConfig(frame=frame, num_points=points, earth_mover=emd, seed=seed)
+    config = ShapeFileConfig(
+        frame=frame,
+        pred_up=pred_up,
+        pred_front=pred_front,
+        align=align,
+        num_points=points,
+        earth_mover=emd,
+        limits=LoadLimits(max_faces=max_faces),
+        seed=seed,
+    )
     are_folders = [isinstance(each, str | Path) and Path(each).is_dir() for each in (pred, truth)]
     if all(are_folders):
         limits = ChildLimits(timeout_s=timeout_s, clock_s=CLOCK_FACTOR * timeout_s, memory_mb=memory_mb)

@@ -19,6 +19,13 @@ def evaluate(
         Literal["as_is", "normalize"],
         typer.Option(help="Coordinates as they are, or each shape centred, longest side in [-0.95, 0.95]."),
     ] = "as_is",
+    pred_up: Annotated[str, typer.Option(help="The predicted files' axis that points up: +x, -x, +y ... -z.")] = "+y",
+    pred_front: Annotated[str, typer.Option(help="Their axis that points to the front.")] = "+z",
+    align: Annotated[
+        Literal["none", "rotations", "icp"],
+        typer.Option(help="Bring each over its true shape: best of 24 rotations, scale, shift; closest points, too."),
+    ] = "none",
+    max_faces: Annotated[int, typer.Option(min=1, help="Faces that a file may have.")] = 2_000_000,
     emd: Annotated[bool, typer.Option("--emd", help="Each pair's exact earth mover's distance, too.")] = False,
     sets: Annotated[
         Literal["none", "cd", "emd"],
@@ -36,6 +43,8 @@ def evaluate(
         ltm3d evaluate --pred theirs/ --truth test_shapes/ --out report.json
 
         ltm3d evaluate --pred theirs/ --truth test_shapes/ --frame normalize --emd
+
+        ltm3d evaluate --pred theirs/ --truth test_shapes/ --pred-up +z --pred-front=-y --align rotations
     """
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise DataError(f"--out {out}: give a file in a folder that exists")
@@ -49,6 +58,10 @@ def evaluate(
             pred,
             truth,
             frame=frame,
+            pred_up=pred_up,
+            pred_front=pred_front,
+            align=align,
+            max_faces=max_faces,
             points=points,
             emd=emd,
             sets=sets,

@@ -137,6 +137,9 @@ def to_report(
     report: dict[str, Any] = {
         "protocol": PROTOCOL,
         "frame": config.frame,
+        "pred_up": config.pred_up,
+        "pred_front": config.pred_front,
+        "align": config.align,
         "compared_as": "meshes" if only_meshes else "points",
         "seed": config.seed,
         "num_points": config.num_points,
@@ -163,8 +166,8 @@ def to_report(
 def to_text(report: Mapping[str, Any]) -> str:
     """Lay a report out for a terminal."""
     lines = [
-        f"protocol {report['protocol']}, frame {report['frame']}, compared as {report['compared_as']}: "
-        f"{report['num_assets']} true shapes, {report['num_failures']} failed",
+        f"protocol {report['protocol']}, frame {report['frame']}, {_turned(report)}"
+        f"compared as {report['compared_as']}: {report['num_assets']} true shapes, {report['num_failures']} failed",
     ]
     lines += [f"  failed: {uid}: {reason}" for uid, reason in report["failures"].items()]
     if report["without_truth"]:
@@ -182,6 +185,13 @@ def to_text(report: Mapping[str, Any]) -> str:
         lines += [f"  {name:<20}{value:>10.4f}" for name, value in sets.items() if not name.startswith("num_")]
     lines += ["", f"  test ids {report['test_ids_sha256'][:16]}   true shapes {report['truth_sha256'][:16]}"]
     return "\n".join(lines)
+
+
+def _turned(report: Mapping[str, Any]) -> str:
+    """Say what was done to predicted shapes before they were measured; nothing where nothing was."""
+    axes = (report["pred_up"], report["pred_front"])
+    turned = "" if axes == ("+y", "+z") else f"predictions up {axes[0]} front {axes[1]}, "
+    return turned + ("" if report["align"] == "none" else f"each aligned by {report['align']}, ")
 
 
 def _names(assets: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -3,7 +3,8 @@
 S surface points, P points that stand for a shape in its set, Q queries.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +13,11 @@ from jaxtyping import Bool, Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.set_figures import NUM_POINTS, set_points
+from ltm3d.geometry.alignment import align
 from ltm3d.geometry.cleaning import clean_mesh
 from ltm3d.geometry.loading import LoadLimits, load_asset, load_mesh
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.normalize import HALF_EXTENT, normalize
+from ltm3d.geometry.normalize import HALF_EXTENT, frame_rotation, normalize
 from ltm3d.geometry.point_cloud import PointCloud
 from ltm3d.geometry.point_files import is_point_cloud, load_points
 from ltm3d.geometry.signed_distance import SignedDistance
@@ -35,6 +37,9 @@ class ShapeFileConfig:
     Attributes:
         frame: `as_is` takes the coordinates of both files as they are; `normalize` brings each shape by itself into the
             project's frame: centred, longest side in [-0.95, 0.95]; nothing is turned.
+        pred_up, pred_front: axes of the predicted files' frame; the true ones stand y up, front +z.
+        align: brings each predicted shape over its true one, by turn, scale and shift: `rotations` takes the best of
+            the 24 rotations of a cube, `icp` iterates closest points from there on; see `geometry.alignment`.
         num_points: surface points of each mesh, and the most that are taken of a point cloud.
         num_queries: uniform queries of the volume IoU.
         thresholds: of the F-score, in units of the frame.
@@ -42,6 +47,9 @@ class ShapeFileConfig:
     """
 
     frame: Literal["as_is", "normalize"] = "as_is"
+    pred_up: str = "+y"
+    pred_front: str = "+z"
+    align: Literal["none", "rotations", "icp"] = "none"
     num_points: int = 100_000
     num_queries: int = 50_000
     thresholds: tuple[float, ...] = (0.01, 0.02, 0.05)
@@ -50,6 +58,7 @@ class ShapeFileConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        frame_rotation(self.pred_up, self.pred_front)
         for name in ("num_points", "num_queries"):
             if not 100 <= getattr(self, name) <= 10_000_000:
                 raise ConfigError(f"{name} is {getattr(self, name)}; use 100 to 10,000,000")
@@ -117,6 +126,8 @@ def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig)
         AssetError: see `read_shape`.
     """
     read = read_shape(path, uid, config, predicted=True)
+    if config.align != "none":
+        read = _draw(_aligned(read, true.read, config), uid, config, predicted=True)
     figures = surface_metrics(
         read.surface.points,
         true.read.surface.points,
@@ -157,6 +168,10 @@ def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool
     Raises:
         AssetError: see `load_mesh`, `load_points`, `clean_mesh` and `normalize`.
     """
+    return _draw(_load(path, config, predicted=predicted), uid, config, predicted=predicted)
+
+
+def _load(path: Path, config: ShapeFileConfig, *, predicted: bool) -> Mesh | PointCloud:
     shape: Mesh | PointCloud
     if path.suffix.lower() == ".ply" and path.is_file() and is_point_cloud(path):
         shape = load_points(path, limits=config.limits)
@@ -167,6 +182,23 @@ def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool
             shape, _ = normalize(clean_mesh(load_asset(path, limits=config.limits).mesh))
         else:
             shape = clean_mesh(load_mesh(path, limits=config.limits))
+    if predicted:
+        turn = frame_rotation(config.pred_up, config.pred_front)
+        shape = _moved(shape, lambda points: points.astype(np.float64) @ turn.T)
+    return shape
+
+
+def _moved(shape: Mesh | PointCloud, move: Callable[[np.ndarray], np.ndarray]) -> Mesh | PointCloud:
+    if isinstance(shape, Mesh):
+        return replace(shape, vertices=move(shape.vertices).astype(np.float32))
+    return PointCloud(move(shape.points).astype(np.float32))
+
+
+def _aligned(read: ReadShape, true: ReadShape, config: ShapeFileConfig) -> Mesh | PointCloud:
+    return _moved(read.shape, align(read.in_set, true.in_set, refine=config.align == "icp"))
+
+
+def _draw(shape: Mesh | PointCloud, uid: str, config: ShapeFileConfig, *, predicted: bool) -> ReadShape:
     largest = float(np.abs(_corners(shape)).max())
     if largest > _MAX_COORDINATE:
         raise AssetError("non_finite", f"coordinates up to {largest:g}; {_MAX_COORDINATE:g} can be measured")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.shape_files import NUM_POINTS, ShapeFileConfig, measure_failure, measure_file, read_true
 from ltm3d.geometry.export import write_mesh
-from ltm3d.geometry.mesh import Mesh
+from ltm3d.geometry.mesh import Mesh, concatenate
+from ltm3d.geometry.normalize import frame_rotation
 from ltm3d.geometry.point_cloud import PointCloud, write_ply
+from ltm3d.geometry.sampling import sample_surface
 from ltm3d.geometry.signed_distance import SignedDistance
 
 CONFIG = ShapeFileConfig(num_points=4000, num_queries=20_000, earth_mover=True)
@@ -129,3 +132,30 @@ def test_broken_files_have_a_reason(tmp_path: Path) -> None:
 def test_settings_have_their_range() -> None:
     with pytest.raises(ConfigError, match="num_points is 5; use 100"):
         ShapeFileConfig(num_points=5)
+
+
+@pytest.mark.parametrize("align", ["rotations", "icp"])
+@pytest.mark.parametrize("as_points", [False, True])
+def test_aligned_shapes_have_the_figures_of_unturned_ones(tmp_path: Path, align: str, as_points: bool) -> None:
+    config = replace(CONFIG, align=align)
+    arm = Mesh(box((0.3, 1.0, 0.3)).vertices + np.float32((0.7, 0.6, 0.2)), box().faces)
+    true = write(tmp_path, "t.glb", concatenate([box((1.8, 0.6, 0.4)), arm]))
+    predicted = concatenate([box((1.8, 0.5, 0.4)), arm])
+    turned = Mesh((predicted.vertices @ frame_rotation("-x", "+y").T) * 4 + (7, -90, 3), predicted.faces)
+
+    def figures(name: str, mesh: Mesh) -> dict[str, float]:
+        if as_points:
+            rng = np.random.default_rng(0)
+            return figures_of(cloud(tmp_path, f"{name}.ply", sample_surface(mesh, 4000, rng).points), true, config)
+        return figures_of(write(tmp_path, f"{name}.glb", mesh), true, config)
+
+    assert figures("a", turned) == pytest.approx(figures("b", predicted), abs=2e-3)
+
+
+def test_axes_of_the_predicted_frame_are_turned_to_the_true_one(tmp_path: Path) -> None:
+    true = write(tmp_path, "t.glb", box((1.8, 1.0, 0.4)))
+    turned = write(tmp_path, "p.glb", box((1.8, 0.4, 1.0)))  # z up, front -y
+    assert figures_of(turned, true)["volume_iou"] < 0.5
+    assert figures_of(turned, true, replace(CONFIG, pred_up="+z", pred_front="-y"))["volume_iou"] > 0.99
+    with pytest.raises(ConfigError, match="one line"):
+        replace(CONFIG, pred_up="+z", pred_front="-z")
