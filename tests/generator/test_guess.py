@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_tokens import SHAPE, batch_of, is_nearest, memorise, randomize
@@ -17,6 +18,7 @@ from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
 from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig, sample_at_once, sample_tokens
+from ltm3d.generator.standardization import ChannelStatistics, ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import load_config, save_model
@@ -124,7 +126,11 @@ def test_gradients_do_not_reach_the_module(
 ) -> None:
     assert uses_guide(config)
     reconstructor.save(tmp_path, tokenizer_hash="x")
-    model = build_trainable(config, SHAPE, tmp_path)
+    channels = [
+        ChannelStatistics(mean=np.zeros(width, np.float32), std=np.ones(width, np.float32)) for width in (12, 10)
+    ]
+    statistics = ConditionStatistics(image=channels[0], text=channels[1])
+    model = build_trainable(config, SHAPE, statistics, tmp_path)
     batch = {
         name: value.requires_grad_() if value.is_floating_point() else value
         for name, value in batch_of(condition).items()
