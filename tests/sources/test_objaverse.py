@@ -126,7 +126,9 @@ def test_what_the_source_cannot_do(mirror: Path, tmp_path: Path) -> None:
     assert "HF_HUB_OFFLINE" in message(root=tmp_path / "new", download=True)
 
 
-@pytest.mark.parametrize("content", [b"broken", None, gzip.compress(b"[1]"), gzip.compress(b"[" * 100_000)])
+@pytest.mark.parametrize(
+    "content", [b"broken", None, gzip.compress(b"[1]", mtime=0), gzip.compress(b"[" * 100_000, mtime=0)]
+)
 def test_objects_whose_annotations_cannot_be_read_are_rows_of_the_ledger(mirror: Path, content: bytes | None) -> None:
     path = mirror / "metadata/000-001.json.gz"
     path.unlink()

@@ -9,8 +9,8 @@ import torch
 from toy_training import toy_config
 
 from ltm3d.errors import ConfigError
+from ltm3d.resources import Resources
 from ltm3d.training.config import (
-    Resources,
     autocast_dtype,
     cpu_has_bf16,
     identity,
