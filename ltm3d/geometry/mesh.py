@@ -117,3 +117,13 @@ def is_watertight(mesh: Mesh) -> bool:
 def has_no_boundary(mesh: Mesh) -> bool:
     """Say whether every edge is run equally often both ways, so that winding numbers are whole; parts may overlap."""
     return not edge_balance(mesh)[1].any()
+
+
+def doubled_share(mesh: Mesh) -> float:
+    """Return the share of faces with a twin of the other side on the same vertices: the two wind around nothing."""
+    corners = mesh.faces - mesh.faces.min(axis=1, keepdims=True)
+    turned = np.take_along_axis(
+        mesh.faces, (corners.argmin(axis=1)[:, None] + np.arange(3)) % 3, axis=1
+    )  # the least vertex first, the direction kept
+    sides = {tuple(face) for face in turned.tolist()}
+    return sum((a, c, b) in sides for a, b, c in turned.tolist()) / len(turned)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ltm3d.geometry.mesh import Mesh, has_no_boundary
+from ltm3d.geometry.mesh import Mesh, doubled_share, has_no_boundary
 from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, UNSURE, WOUND, FloodFill
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.geometry.triangle_tree import TriangleTree
@@ -18,6 +18,11 @@ FLOOD_RESOLUTION = 96
 _NUM_PROBES = 4096
 _CLEARLY = 0.3  # difference to 0.5 at which the winding number of a voxel that is seen will do
 _SURELY_NOT_WOUND = 0.4  # at the shore, so that 0.5 is not reached beyond
+
+
+def is_closed(mesh: Mesh) -> bool:
+    """Say whether winding numbers are whole and mean something: most faces are no sheets with a second side."""
+    return has_no_boundary(mesh) and doubled_share(mesh) < 0.5
 
 
 class SignedDistance:
@@ -44,7 +49,7 @@ class SignedDistance:
         self._open_is_outside = True
         self._flood_labels = self._flood.labels
         self.sign_by_winding = False
-        if has_no_boundary(mesh):  # it winds 0 times around all that is joined to the far field
+        if is_closed(mesh):  # it winds 0 times around all that is joined to the far field
             wound = self._tree.winding_numbers(self._flood.region_centres())
             self.sign_by_winding = bool((wound > -0.5).all() or (wound < 0.5).all())
             if self.sign_by_winding:

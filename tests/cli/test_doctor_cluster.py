@@ -85,8 +85,9 @@ def test_a_failure_is_printed_with_its_remedy(
 ) -> None:
     report = Report(nodes=[node(4, has_checkout=False)], dashboard="0.0.0.0:8265", has_token=False)
     monkeypatch.setattr(doctor, "ask_cluster", lambda address: report)
-    for probe in ("check_python", "check_system_libraries", "check_libraries", "check_processor", "check_gpu"):
+    for probe in ("check_python", "check_system_libraries", "check_libraries", "check_encoders", "check_processor"):
         monkeypatch.setattr(doctor, probe, lambda: iter([]))
+    monkeypatch.setattr(doctor, "check_gpu", lambda: iter([]))
     monkeypatch.setattr(doctor, "check_mlflow", lambda uri: iter([]))
     monkeypatch.setattr(doctor, "check_dvc", lambda checkout: iter([]))
     monkeypatch.setenv("RAY_ADDRESS", ADDRESS)

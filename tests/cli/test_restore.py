@@ -9,6 +9,6 @@ from ltm3d.cli import app
 
 def test_no_registry_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match=r"error: mlflow\.db does not exist"):
+    with pytest.raises(SystemExit, match=r"^error: .*mlflow\.db does not exist"):
         app.main(["restore", "models:/ltm3d-sdf/1", "--to", "new"])
     assert not list(tmp_path.iterdir())

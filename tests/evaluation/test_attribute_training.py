@@ -120,6 +120,6 @@ def test_a_misread_category_is_wrong_in_all() -> None:
 
 
 def test_settings_out_of_range_are_named() -> None:
-    for name, value in (("num_objects", 0), ("damage", 3.0), ("objects_seed", -1), ("learning_rate", 0.0)):
+    for name, value in (("num_objects", -1), ("damage", 3.0), ("objects_seed", -1), ("learning_rate", 0.0)):
         with pytest.raises(ConfigError, match=name):
             AttributeTrainingConfig(**{name: value})

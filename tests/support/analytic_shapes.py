@@ -113,7 +113,7 @@ TRUTHS = {
     ),
     "nested": Truth(
         concatenate([ball(4), inside_out(ball(5, 0.4))]),
-        (sphere_distance, lambda p: sphere_distance(p, 0.4)),
+        (lambda p: np.maximum(sphere_distance(p), -sphere_distance(p, 0.4)),),  # hollow: the cavity is outside
         BALL_ERROR,
     ),
     "open": Truth(  # without its lid: filled, and the distance is that to the five sides

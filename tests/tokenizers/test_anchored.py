@@ -27,7 +27,7 @@ def test_what_no_tokenizer_of_sets_can_be_built_with_is_refused(
         kind(**SMALL | wrong)
 
 
-@pytest.mark.parametrize("name", ["occupancy_weight", "picture_weight", "ssim_weight"])
+@pytest.mark.parametrize("name", ["picture_weight", "ssim_weight"])
 def test_weights_of_one_kind_are_checked_too(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is -0.1"):
         GaussiansTokenizerConfig(**SMALL | {name: -0.1})

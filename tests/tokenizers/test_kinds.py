@@ -46,7 +46,10 @@ def targets(representation: str, params: Params) -> Targets:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_trains_encodes_and_decodes(option: str, tmp_path: Path) -> None:
     representation = next(name for name in REPRESENTATIONS if option.startswith(name))
-    params = Params(compose("demo", (f"tokenizer@tokenizer.{representation}.model={option}",)))
+    examples_of = option if (CONF / "examples" / f"{option}.yaml").is_file() else representation
+    chosen = (f"tokenizer@tokenizer.{representation}.model={option}",)
+    chosen += (f"examples@tokenizer.{representation}.examples={examples_of}",)
+    params = Params(compose("demo", chosen))
     config = params.value(f"tokenizer.{representation}.model", settings_type(representation))
     kind = kind_of(representation, config)
     torch.manual_seed(0)
