@@ -17,6 +17,7 @@ import browser
 import pytest
 from gallery_items import make_items, make_process
 
+from ltm3d.freshness.code import CodeReader
 from ltm3d.resources import Resources
 from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.pages import read_page_data
@@ -72,8 +73,19 @@ def opened_stage(root: Path, tracking_uri: str) -> Iterator[Stage]:
                 state_dir=root / "state",
             )
         )  # fmt: skip
+        state = root / "state"
+        folder = root / "data"
         yield Stage(
-            "evaluate_generator", "sdf", params, Resources(), root / "state", tracker, exits, data=root / "data"
+            "evaluate_generator",
+            "sdf",
+            params,
+            Resources(),
+            state,
+            tracker,
+            exits,
+            folder,
+            reader=CodeReader(),
+            state={},
         )
 
 
