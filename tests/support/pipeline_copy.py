@@ -16,8 +16,6 @@ TINY = (
     "representations=[sdf]",
     "targets=[sdf]",
     "download.num_shards=3",
-    "build_targets.sdf.target.num_volume=512",
-    "build_targets.sdf.target.num_near=512",
 )
 
 
