@@ -48,12 +48,16 @@ def _records(data: Path, representation: str) -> Iterator[tuple[str, dict[str, A
             has_shards = True
             yield label, shard.provenance or unknown(label)
         if not has_shards:
-            yield label, unknown(label)
+            yield from ((label, record) for record in _beside(data / folder.format(representation), label))
     models = {f"train_{part}@{representation}": data / "models" / part / representation for part in PARTS}
     for label, model in models.items():
-        file = model / PROVENANCE_FILE
-        for record in (json.loads(file.read_text()) if file.is_file() else ()) or [unknown(label)]:
-            yield label, record
+        yield from ((label, record) for record in _beside(model, label))
+
+
+def _beside(folder: Path, label: str) -> list[dict[str, Any]]:
+    """Read what lies beside results that are no shards."""
+    file = folder / PROVENANCE_FILE
+    return (json.loads(file.read_text()) if file.is_file() else []) or [unknown(label)]
 
 
 def unknown(label: str) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The text prompt of every asset → data/captions/captions.json."""
 
+import json
+
+from ltm3d.nn.weights import PROVENANCE_FILE
 from ltm3d.shards.captions import write_captions
 from ltm3d.shards.read import iter_shards
 from ltm3d.transforms.caption_views import CaptionConfig, Captioning
@@ -38,6 +41,7 @@ def main() -> None:
                     if record["caption"]
                 }
         write_captions(output, captions)
+        (output / PROVENANCE_FILE).write_text(json.dumps([dict(stage.code.provenance)], sort_keys=True) + "\n")
         stage.tracker.log_metrics(
             {"num_captions": len(captions), "num_different_captions": len(set(captions.values()))}
         )
