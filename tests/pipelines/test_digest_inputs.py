@@ -193,7 +193,7 @@ class TestFolder:
         copy.run("git", "clone", "--quiet", str(copy.folder), str(tmp_path / "clone"))
         clone = PipelineCopy(tmp_path / "clone")
         clone.run("dvc", "remote", "add", "--local", "--default", "team", str(tmp_path / "remote"))
-        clone.run("dvc", "pull", "clean_meshes")
+        clone.run("dvc", "pull", "--with-deps", "clean_meshes")
         assert started(clone.repro("clean_meshes")) == []
         os.utime(meshes / "chair05.glb", ns=(10**18, 10**18))
         assert self.repro(clone) == (["download"], set())
