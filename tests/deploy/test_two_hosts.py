@@ -83,7 +83,7 @@ def test_a_training_has_a_worker_on_each_host(head: Head, hosts: tuple[Host, Hos
 def test_a_working_directory_travels_to_both_hosts(
     head: Head, hosts: tuple[Host, Host], checkout: Path, tmp_path: Path
 ) -> None:
-    data = tmp_path / "data"
+    data = make_checkout(tmp_path / "home") / "data"
     data.mkdir()
     command = ["--working-dir", ".", "--", "env", f"LTM3D_DATA={data}", "python", "toy_stage.py", "fast"]
     done = head.job("submit", *command, cwd=checkout)

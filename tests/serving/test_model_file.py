@@ -190,15 +190,15 @@ def test_too_many_at_once_are_told_that_it_is_busy(registered: tuple[str, Regist
     uri, version = registered
     with current_server(uri):
         model = mlflow.pyfunc.load_model(version.uri)
-    line = model.unwrap_python_model().line
+    queue = model.unwrap_python_model().queue
     release = threading.Event()
-    job = line.generate(lambda: release.wait(WAIT_S))
+    job = queue.generate(lambda: release.wait(WAIT_S))
     prompt = [{"text": "a red chair"}]
-    waiting = [threading.Thread(target=model.predict, args=(prompt,)) for _ in range(line.max_waiting + 1)]
+    waiting = [threading.Thread(target=model.predict, args=(prompt,)) for _ in range(queue.max_waiting + 1)]
     for thread in waiting:
         thread.start()
     try:
-        while line.num_placed <= line.max_waiting:
+        while queue.num_placed <= queue.max_waiting:
             assert all(thread.is_alive() for thread in waiting)
         with pytest.raises(MlflowException, match="8 requests are waiting") as raised:
             model.predict(prompt)
@@ -207,7 +207,7 @@ def test_too_many_at_once_are_told_that_it_is_busy(registered: tuple[str, Regist
     assert raised.value.get_http_status_code() == 503
     for thread in waiting:
         thread.join(WAIT_S)
-    assert job.result() and line.num_placed == 0 and model.predict(prompt)[0].num_faces > 50
+    assert job.result() and queue.num_placed == 0 and model.predict(prompt)[0].num_faces > 50
 
 
 def test_the_signature_comes_from_the_type_hints(registered: tuple[str, RegisteredVersion]) -> None:
