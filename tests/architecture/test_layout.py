@@ -15,6 +15,7 @@ OF_A_WHOLE_PACKAGE = (  # what no module does alone
     "tests/geometry/test_mutations.py",
     "tests/generator/test_precision.py",
     "tests/pipelines/test_experiments.py",
+    "tests/pipelines/test_lineage.py",
     "tests/training/test_survival.py",
 )
 
