@@ -82,7 +82,7 @@ class TestTraining:
         assert all(after[name] != before[name] for name in before if name.endswith("near.npy"))
 
     def test_another_way_to_the_same_bytes_stops_there(self, copy: PipelineCopy) -> None:
-        copy.edit(DISTANCES, "distance) + 0.5", "distance) + 0.25 + 0.25")
+        copy.edit(DISTANCES, "distance) + 0.5", "distance) + (0.25 + 0.25)")
         log = copy.repro(GENERATOR)
         assert f"code of build_targets@sdf changed: {DISTANCES}; 3 shards (70 assets, " in log
         assert "finished before, 60 steps" in log and "finished before, 40 steps" in log
