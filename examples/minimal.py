@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
     shape = TokenShape(num_tokens=16, token_dim=8, image_width=width, text_width=width)
     generator = Generator(GeneratorConfig(num_prefix=2, denoiser_width=64, denoiser_depth=2, **sizes), shape)
     fit(generator, batch)
-    sampling = SamplingConfig(num_steps=8, alpha_schedule="off")  # no reconstruction module here
+    sampling = SamplingConfig(num_steps=8, alpha_schedule="off")  # no LTR here
     sampled = tokenizer.denormalize(sample_tokens(generator, prompts, config=sampling, seeds=range(width)))
 
     made = ltm3d.GeneratedShape(tokenizer.decode_shape(sampled[0], DecodeConfig(resolution=32)), seed=0)

@@ -138,7 +138,7 @@ def load(
         tracking_uri = absolute_uri(tracking_uri)
         check_registry(tracking_uri)
     from ltm3d.generator.bundle import ShapeGenerator
-    from ltm3d.tracking.registry import resolve_model
+    from ltm3d.registry.registration import resolve_model
 
     return Model(ShapeGenerator.load(resolve_model(str(model), tracking_uri), pick_device(device)))
 
@@ -172,10 +172,10 @@ def prepare(
     import numpy as np
 
     from ltm3d.geometry.cleaning import clean_mesh
-    from ltm3d.geometry.loading import LoadLimits
     from ltm3d.geometry.normalize import normalize
+    from ltm3d.mesh_io.loading import LoadLimits
     from ltm3d.transforms.build_targets import target_kind
-    from ltm3d.transforms.clean import clean_file
+    from ltm3d.transforms.clean_meshes import clean_file
 
     kind = target_kind(target)
     if isinstance(mesh, str | Path):
@@ -224,9 +224,9 @@ def evaluate(
     Raises:
         AssetError: a shape cannot be read. DataError: a folder is not there or the two have no file in common.
     """
-    from ltm3d.evaluation.folder import pair_files, score, to_report
     from ltm3d.evaluation.shape_files import ShapeFileConfig, measure_file, read_true
-    from ltm3d.geometry.loading import LoadLimits
+    from ltm3d.evaluation.shape_folder import pair_files, score, to_report
+    from ltm3d.mesh_io.loading import LoadLimits
     from ltm3d.transforms.isolation import ChildLimits, run_isolated
 
     config = ShapeFileConfig(

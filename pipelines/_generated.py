@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltm3d.evaluation.generation import Evaluator
+from ltm3d.evaluation.generator_metrics import Evaluator
 from ltm3d.evaluation.measurement import decode_or_none
-from ltm3d.evaluation.table import Scores
+from ltm3d.evaluation.metrics_table import Scores
 from ltm3d.evaluation.unmasking import record_unmasking
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.nn.weights import WEIGHTS_FILE
@@ -54,9 +54,7 @@ def generated_processes(
     count = evaluator.data.config.num_gallery_processes
     if not count or not (folders["generator"] / WEIGHTS_FILE).is_file():
         return []
-    models = ShapeModels.load(
-        tokenizer=folders["tokenizer"], reconstructor=folders["reconstructor"], generator=folders["generator"]
-    )
+    models = ShapeModels.load(tokenizer=folders["tokenizer"], ltr=folders["ltr"], generator=folders["generator"])
     shards = list_shards(evaluator.data.data / "conditions")
     kind, processes = evaluator.prompts[-1], []
     for entry in choose(evaluator.entries, count):

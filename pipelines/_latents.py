@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltm3d.errors import ModelError
-from ltm3d.generator.examples import LatentExamples
 from ltm3d.generator.standardization import MAX_ASSETS, ConditionStatistics
+from ltm3d.generator.token_examples import LatentExamples
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import uids_of_split
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.transforms.encode_tokens import HASH_FIELD

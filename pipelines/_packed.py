@@ -1,6 +1,6 @@
 """A packed folder: what training a generator needs of data/, for a machine without Ray, MLflow, DVC and Hydra.
 
-packed.json  tokens/  conditions/  prompts/  tokenizer/  reconstructor/
+packed.json  tokens/  conditions/  prompts/  tokenizer/  ltr/
 
 `tokens` and `conditions` have the assets of the training and validation splits, `prompts` the conditions of the test
 assets. The result of a training is a folder with packed.json, result.json, metrics.jsonl, samples.safetensors and
@@ -30,7 +30,7 @@ class Packed:
 
     Attributes:
         commit: of the code that packed it.
-        hashes: of the weights of `tokenizer` and `reconstructor`.
+        hashes: of the weights of `tokenizer` and `ltr`.
         digests: of the shards, by folder.
     """
 

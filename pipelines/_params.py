@@ -16,7 +16,7 @@ SECTIONS = (
     *("recipe", "overrides", "seed", "targets", "representations", "sources", "resources"),
     *("download", "clean_meshes", "render_views", "caption_views", "build_targets"),
     *("encode_conditions", "tokenizer", "evaluate_tokenizer", "encode_tokens"),
-    *("reconstructor", "generator", "sampling", "attribute_reader", "evaluation", "promotion", "register"),
+    *("ltr", "generator", "sampling", "attribute_reader", "evaluation", "promotion", "register"),
 )
 T = TypeVar("T")
 

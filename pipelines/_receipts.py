@@ -6,8 +6,8 @@ import uuid
 from pathlib import Path
 
 from ltm3d.errors import ModelError
+from ltm3d.registry.presence import is_registered
 from ltm3d.tracking.client import absolute_uri
-from ltm3d.tracking.presence import is_registered
 
 logger = logging.getLogger(__name__)
 

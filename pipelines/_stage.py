@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from ltm3d.durability import lock_file
 from ltm3d.errors import ConfigError, Ltm3dError
-from ltm3d.freshness.code import CACHE_FILE, CodeReader, StageCode
+from ltm3d.freshness.stage_code import CACHE_FILE, CodeReader, StageCode
 from ltm3d.resources import Resources
 from ltm3d.settings import convert
 from ltm3d.tracking.client import absolute_uri

@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from ltm3d.nn.weights import PROVENANCE_FILE
-from ltm3d.tracking.registry import BUNDLE_FILE, resolve_model
-from ltm3d.training.checkpoint import RUN_FILE, read_json
+from ltm3d.registry.registration import BUNDLE_FILE, resolve_model
+from ltm3d.training.checkpoints.files import RUN_FILE, read_json
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.interruption import stopped_line

@@ -7,7 +7,7 @@ Usage:
 A variant is a recipe conf/experiment/ablation_VARIANT.yaml; each is trained from three seeds. An experiment is
 `dvc exp run` of all that its settings change (`dvc exp show` lists them); its figures go to docs/results/ablation/, and
 one whose settings have not changed since is not run again. Stop it at any time; the next call goes on. Data, condition
-encoder, tokenizer and reconstruction module are the same for all and are made by the first.
+encoder, tokenizer and LTR are the same for all and are made by the first.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ BEGIN, END = "<!-- ablation: written by pipelines.ablations -->", "<!-- end of a
 METRICS = Path("data/metrics")
 REPRESENTATION = "sdf"
 # What an experiment is: its representation's part of these settings, and these that all representations share.
-OWN = ("build_targets", "tokenizer", "reconstructor", "generator", "sampling")
+OWN = ("build_targets", "tokenizer", "ltr", "generator", "sampling")
 SHARED = ("seed", "sources", "clean_meshes", "render_views", "caption_views", "encode_conditions")
 MEASURE = ("num_points", "thresholds", "resolution")  # of the evaluation, what these figures hang on
 

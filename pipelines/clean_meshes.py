@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from ltm3d.geometry.draco import has_decoder
+from ltm3d.mesh_io.draco import has_decoder
 from ltm3d.schema import MESHES
 from ltm3d.shards.read import list_shards
-from ltm3d.transforms.clean import CleanConfig, clean_shard
+from ltm3d.transforms.clean_meshes import CleanConfig, clean_shard
 from ltm3d.transforms.mapping import map_shards, plan_jobs
 from ltm3d.transforms.splits import index_meshes
 from pipelines import _stage

@@ -7,7 +7,7 @@ nothing itself.
 
 import shutil
 
-from ltm3d.freshness.code import CACHE_FILE, ROOT, CodeReader
+from ltm3d.freshness.stage_code import CACHE_FILE, ROOT, CodeReader
 from ltm3d.freshness.stages import WITHOUT_RESULTS, read_stages, stage_labels
 from ltm3d.sources.kinds import build_sources
 from ltm3d.sources.listing import listing_digest

@@ -11,7 +11,7 @@ from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.nn.weights import PROVENANCE_FILE
 from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import uids_of_split
-from ltm3d.shards.plan import canonical_json, key_of
+from ltm3d.shards.manifest import canonical_json, key_of
 from ltm3d.shards.read import ShardSet, iter_shards
 from ltm3d.transforms.encode_conditions import CUT_FIELD, ConditionEncoding, EncodeConditionsConfig
 from ltm3d.transforms.mapping import ShardJob, map_shards_with_model, plan_jobs

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from ltm3d.evaluation.alignment import measure_alignment
 from ltm3d.evaluation.attribute_reader import AttributeReader
 from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, attribute_text
-from ltm3d.evaluation.generation import Evaluator, GenerationData
+from ltm3d.evaluation.generator_metrics import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
-from ltm3d.evaluation.set_figures import measure_sets
-from ltm3d.evaluation.table import to_document, to_text
-from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.evaluation.metrics_table import to_document, to_text
+from ltm3d.evaluation.prompt_alignment import measure_alignment
+from ltm3d.evaluation.set_metrics import measure_sets
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.shape_models import check_trained_on
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import CONFIG_FILE
@@ -46,12 +46,12 @@ def main(representation: str) -> None:
         entries = with_captions(available(stage.data, *needed), stage.data / "captions")
         data = GenerationData(stage.data, representation, entries, config, stage.seed, sampling.precision)
         models = stage.data / "models"
-        folders = {part: models / part / representation for part in ("tokenizer", "reconstructor", "generator")}
+        folders = {part: models / part / representation for part in ("tokenizer", "ltr", "generator")}
         check_trained_on(*folders.values())  # the generator's weights are not needed: its samples are there
         tokenizer, reader_folder = load_tokenizer(folders["tokenizer"]), models / "attribute_reader"
         unread = why_unread(tokenizer, reader_folder)
         reader = None if unread else AttributeReader.load(reader_folder)
-        evaluator = Evaluator(data, tokenizer, Reconstructor.load(folders["reconstructor"]), reader)
+        evaluator = Evaluator(data, tokenizer, LTR.load(folders["ltr"]), reader)
         stage.start_ray()
         scores = evaluator.scores(view=sampling.view, map_assets=map_over_ray)
         work = evaluator.alignment_work(view=sampling.view) if config.alignment.clip else []
@@ -86,7 +86,7 @@ def main(representation: str) -> None:
         _stage.logger.info("\n%s\n\n%s", to_text(table, COLUMNS), attribute_text(attributes))
         items = generated_items(evaluator, scores, view=sampling.view)
         words = GalleryWords(title=f"LTM3D · {representation} · {stage.params.recipe}")
-        trained = {part: f"train_{part}_{representation}" for part in ("tokenizer", "reconstructor", "generator")}
+        trained = {part: f"train_{part}_{representation}" for part in ("tokenizer", "ltr", "generator")}
         processes = generated_processes(evaluator, folders, sampling)
         write_page(stage, representation, items, words=words, rows=rows, trained=trained, processes=processes)
         shapes = [

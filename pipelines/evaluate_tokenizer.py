@@ -10,8 +10,8 @@ import torch
 from ltm3d.evaluation.cost import with_cost
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.measurement import decode_or_none
-from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, circumstances, measure_reconstructions
-from ltm3d.evaluation.table import Scores, to_document, to_text
+from ltm3d.evaluation.metrics_table import Scores, to_document, to_text
+from ltm3d.evaluation.tokenizer_metrics import Encoded, ReconstructionConfig, circumstances, measure_reconstructions
 from ltm3d.serving.gallery import GalleryItem, GalleryWords
 from ltm3d.shards.index import IndexEntry, uids_of_split
 from ltm3d.shards.meshes import MeshSet

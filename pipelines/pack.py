@@ -3,7 +3,7 @@
 Usage:
     python -m pipelines.pack FOLDER [--views N] [--limit MB] [--representation R]
 
-It reads params.yaml and data/, after `dvc repro train_reconstructor`; then see docs/gpu.md. Padding that no text
+It reads params.yaml and data/, after `dvc repro train_ltr`; then see docs/gpu.md. Padding that no text
 needs is left out, and so are the other views of the test assets than the one that is the prompt.
 """
 
@@ -20,7 +20,7 @@ from ltm3d import schema
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.generator.kinds import AnyGeneratorConfig
 from ltm3d.nn.weights import CONFIG_FILE, WEIGHTS_FILE, weights_hash
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.shards.write import write_shard
 from ltm3d.training.config import TrainingConfig
@@ -35,7 +35,7 @@ from pipelines._stage import git_commit
 DATA = Path("data")
 LIMIT = 64.0  # MB
 CONDITIONS = tuple(field for field in schema.CONDITIONS if field.name in ("image_tokens", "text_tokens", "text_mask"))
-PARTS = ("tokenizer", "reconstructor")
+PARTS = ("tokenizer", "ltr")
 
 
 @dataclass(frozen=True, kw_only=True)

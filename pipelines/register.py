@@ -13,17 +13,17 @@ from safetensors import safe_open
 
 from ltm3d.conditioning.photo import measure_extent
 from ltm3d.errors import DataError, ModelError
-from ltm3d.evaluation.gate import GateConfig
-from ltm3d.evaluation.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
-from ltm3d.evaluation.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
 from ltm3d.generator.bundle import PARTS, BundleConfig, write_bundle
 from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
+from ltm3d.registry.gate import GateConfig
+from ltm3d.registry.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
+from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
+from ltm3d.registry.registration import register_model, registered_facts
+from ltm3d.registry.restoration import LOCK_FILE, METRICS_FOLDER
+from ltm3d.registry.versions import CHALLENGER, HASH_TAG, RegisteredVersion
 from ltm3d.shards.index import read_index
 from ltm3d.shards.read import iter_shards, list_shards
 from ltm3d.tracking.provenance import combined_hash, git_state, upstream_lock
-from ltm3d.tracking.registry import register_model, registered_facts
-from ltm3d.tracking.restoration import LOCK_FILE, METRICS_FOLDER
-from ltm3d.tracking.versions import CHALLENGER, HASH_TAG, RegisteredVersion
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage

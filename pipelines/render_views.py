@@ -5,7 +5,7 @@ from functools import partial
 from ltm3d.schema import VIEWS
 from ltm3d.shards.index import read_index
 from ltm3d.transforms.mapping import map_shards, plan_jobs
-from ltm3d.transforms.render import RenderConfig, render_shard
+from ltm3d.transforms.render_views import RenderConfig, render_shard
 from pipelines import _stage
 from pipelines._planning import uids_by_shard
 

@@ -16,7 +16,7 @@ def main(representation: str) -> None:
     with _stage.stage("sample_shapes", representation=representation, minutes="3 minutes", disk="60 MB") as stage:
         config = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
         fields = sample_fields(tokenizer_kind(representation).shape_type)
-        parts = ("tokenizer", "reconstructor", "generator")
+        parts = ("tokenizer", "ltr", "generator")
         folders = [(stage.data / "models" / part / representation).absolute() for part in parts]
         jobs = plan_jobs(
             uids_by_shard(available(stage.data, "conditions", f"tokens/{representation}"), "test"),

@@ -4,12 +4,12 @@ from functools import partial
 
 from safetensors.torch import load_file
 
-from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_guide
+from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_ltr
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.sizes import measure_size
 from ltm3d.nn.weights import load_state, weights_hash
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.audit_tokens import check_order
@@ -30,12 +30,12 @@ def main(representation: str) -> None:
         if not allow_unordered:
             check_order(latents.tokenizer)
         shape = latents.token_shape()
-        guide = (stage.data / "models" / "reconstructor" / representation).absolute() if uses_guide(config) else None
+        ltr = (stage.data / "models" / "ltr" / representation).absolute() if uses_ltr(config) else None
         result = run_training(
             stage,
             config=training,
-            run_key=key_of(config, latents.key(), weights_hash(guide) if guide else None),
-            build_model=partial(build_trainable, config, shape, latents.condition_statistics(), guide),
+            run_key=key_of(config, latents.key(), weights_hash(ltr) if ltr else None),
+            build_model=partial(build_trainable, config, shape, latents.condition_statistics(), ltr),
             build_examples=latents.train_examples,
             build_validation=latents.val_examples,
             flops_per_sample=None if stage.resources.peak_tflops is None else training_flops(config, latents),

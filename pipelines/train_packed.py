@@ -25,20 +25,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ltm3d.errors import ConfigError, Ltm3dError
-from ltm3d.freshness.code import ROOT, CodeReader
-from ltm3d.generator.kinds import build_generator, build_trainable, uses_guide
+from ltm3d.freshness.stage_code import ROOT, CodeReader
+from ltm3d.generator.kinds import build_generator, build_trainable, uses_ltr
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.generator.sizes import measure_size
 from ltm3d.nn.weights import PROVENANCE_FILE, load_state, weights_hash
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, read_shard
 from ltm3d.tracking.provenance import git_state, stage_provenance
 from ltm3d.training.budget import measure_costs
-from ltm3d.training.checkpoint import METRICS_FILE, read_json, write_json
+from ltm3d.training.checkpoints.files import METRICS_FILE, read_json, write_json
 from ltm3d.training.config import TrainingConfig, autocast_dtype
 from ltm3d.training.launch import TrainingResult, train_locally
-from ltm3d.training.loop import Place
+from ltm3d.training.loop import DistContext
 from ltm3d.training.progress import read_metrics
 from ltm3d.transforms.sample_shapes import condition_rows, sample_prompts
 from pipelines._latents import LatentData
@@ -76,34 +76,36 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if options.minutes <= 0:
         raise ConfigError(f"--minutes is {options.minutes:g}; it must be above 0")
-    place = Place(device=torch.device(options.device))
+    context = DistContext(device=torch.device(options.device))
     packed, result = read_packed(options.folder), options.result
     code = CodeReader().of("train_packed", item=packed.representation)
-    made = stage_provenance(code, kinds=(), state=git_state(ROOT), seed=packed.training.seed, device=place.device.type)
+    made = stage_provenance(
+        code, kinds=(), state=git_state(ROOT), seed=packed.training.seed, device=context.device.type
+    )
     result.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(options.folder / PACKED_FILE, result / PACKED_FILE)
     latents = packed_latents(options.folder, packed)
     key = key_of(packed_digest(options.folder), options.minutes)
-    plan = make_plan(options.folder, packed, latents, place, key, result, 60 * options.minutes * SHARE, started)
+    plan = make_plan(options.folder, packed, latents, context, key, result, 60 * options.minutes * SHARE, started)
     training = replace(packed.training, num_steps=plan["num_steps"])
-    logger.info("%d steps in %g minutes on %s", training.num_steps, options.minutes, device_name(place.device))
-    if place.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(place.device)
-    trained = fit(options.folder, packed, latents, training, place, result / "run", key)
-    training_seconds, memory = time.perf_counter() - started, peak_memory(place.device)
+    logger.info("%d steps in %g minutes on %s", training.num_steps, options.minutes, device_name(context.device))
+    if context.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(context.device)
+    trained = fit(options.folder, packed, latents, training, context, result / "run", key)
+    training_seconds, memory = time.perf_counter() - started, peak_memory(context.device)
     save_generator(packed, latents, trained, result / GENERATOR)
     write_json(result / GENERATOR / PROVENANCE_FILE, [made])
-    models = load_models(options.folder, result / GENERATOR, place.device)
-    seconds_per_shape = measure_sampling(options.folder, packed, models, place)
-    save_file({"tokens": sample_test_prompts(options.folder, packed, models, place)}, result / SAMPLES_FILE)
-    rows, figures = measured_speed(packed, latents, result / "run", peak_tflops(place.device, options.peak_tflops))
+    models = load_models(options.folder, result / GENERATOR, context.device)
+    seconds_per_shape = measure_sampling(options.folder, packed, models, context)
+    save_file({"tokens": sample_test_prompts(options.folder, packed, models, context)}, result / SAMPLES_FILE)
+    rows, figures = measured_speed(packed, latents, result / "run", peak_tflops(context.device, options.peak_tflops))
     (result / METRICS_FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
     document = {
         "recipe": packed.recipe,
         "commit": packed.commit,
-        "device": device_name(place.device),
+        "device": device_name(context.device),
         "torch": torch.__version__,
-        "precision": str(autocast_dtype(training.precision, place.device) or torch.float32).removeprefix("torch."),
+        "precision": str(autocast_dtype(training.precision, context.device) or torch.float32).removeprefix("torch."),
         "minutes": options.minutes,
         "training_seconds_of_last_call": training_seconds,
         "resumed_from": trained.resumed_from,
@@ -127,7 +129,7 @@ def make_plan(
     folder: Path,
     packed: Packed,
     latents: LatentData,
-    place: Place,
+    context: DistContext,
     key: str,
     result: Path,
     seconds: float,
@@ -142,7 +144,7 @@ def make_plan(
         latents.train_examples(),
         latents.val_examples(),
         config=packed.training,
-        place=place,
+        context=context,
         seconds=seconds,
         scratch=result,
     )
@@ -154,8 +156,8 @@ def make_plan(
 
 def builder(folder: Path, packed: Packed, latents: LatentData) -> partial:
     """Return what builds the model to be trained."""
-    guide = folder / "reconstructor" if uses_guide(packed.model) else None
-    return partial(build_trainable, packed.model, latents.token_shape(), latents.condition_statistics(), guide)
+    ltr = folder / "ltr" if uses_ltr(packed.model) else None
+    return partial(build_trainable, packed.model, latents.token_shape(), latents.condition_statistics(), ltr)
 
 
 def fit(
@@ -163,7 +165,7 @@ def fit(
     packed: Packed,
     latents: LatentData,
     training: TrainingConfig,
-    place: Place,
+    context: DistContext,
     run_dir: Path,
     key: str,
 ) -> TrainingResult:
@@ -176,7 +178,7 @@ def fit(
         config=training,
         run_dir=run_dir,
         run_key=key,
-        device=place.device,
+        device=context.device,
     )
 
 
@@ -189,34 +191,34 @@ def save_generator(packed: Packed, latents: LatentData, trained: TrainingResult,
 
 def load_models(folder: Path, generator: Path, device: torch.device) -> ShapeModels:
     """Read all three models onto the device."""
-    models = ShapeModels.load(
-        tokenizer=folder / "tokenizer", reconstructor=folder / "reconstructor", generator=generator
-    )
-    for model in (models.tokenizer, models.reconstructor, models.generator):
+    models = ShapeModels.load(tokenizer=folder / "tokenizer", ltr=folder / "ltr", generator=generator)
+    for model in (models.tokenizer, models.ltr, models.generator):
         model.to(device)
     return models
 
 
-def measure_sampling(folder: Path, packed: Packed, models: ShapeModels, place: Place, repeats: int = 3) -> float:
+def measure_sampling(
+    folder: Path, packed: Packed, models: ShapeModels, context: DistContext, repeats: int = 3
+) -> float:
     """Return the median seconds of one shape's tokens, alone in its batch, in fp32; decoding is not in it."""
     shard = read_shard(folder / "prompts" / SHARD)
-    condition = condition_rows(shard, [0], [packed.sampling.prompts[0]], view=0).to(place.device)
+    condition = condition_rows(shard, [0], [packed.sampling.prompts[0]], view=0).to(context.device)
     seconds = []
     for seed in range(1 + repeats):
         started = time.perf_counter()
         models.generate(condition, seeds=[seed], config=packed.sampling.sampling)
-        place.wait()
+        context.wait()
         seconds.append(time.perf_counter() - started)
     return statistics.median(seconds[1:])  # the first warms up
 
 
-def sample_test_prompts(folder: Path, packed: Packed, models: ShapeModels, place: Place) -> torch.Tensor:
+def sample_test_prompts(folder: Path, packed: Packed, models: ShapeModels, context: DistContext) -> torch.Tensor:
     """Generate the tokens [N, L, D] of `list_prompts(packed.test_uids, packed.sampling)`."""
     shard = read_shard(folder / "prompts" / SHARD)
     config = replace(packed.sampling, view=0)  # the prompt's view is the only one there
     uids = packed.test_uids
     batches = [uids[first : first + PROMPTS_A_BATCH] for first in range(0, len(uids), PROMPTS_A_BATCH)]
-    return torch.cat([sample_prompts(models, shard, batch, config, place.device) for batch in batches]).contiguous()
+    return torch.cat([sample_prompts(models, shard, batch, config, context.device) for batch in batches]).contiguous()
 
 
 def measured_speed(

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from ltm3d.nn.weights import load_state
 from ltm3d.shards.index import uids_of_split
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.tokenizers.kinds import kind_of, settings_type
 from ltm3d.tokenizers.tokenizer import Tokenizer

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from ltm3d.errors import ConfigError, DataError, Ltm3dError, ModelError
-from ltm3d.freshness.code import CodeReader
+from ltm3d.freshness.stage_code import CodeReader
 from ltm3d.generator.kinds import AnyGeneratorConfig
 from ltm3d.nn.weights import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FILE, weights_hash
 from ltm3d.shards.ledger import ledger_of
@@ -25,7 +25,7 @@ from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import remove_leftovers, write_shard
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.shape import sample_fields
-from ltm3d.training.checkpoint import METRICS_FILE, read_json
+from ltm3d.training.checkpoints.files import METRICS_FILE, read_json
 from ltm3d.transforms.jobs import plan_jobs
 from ltm3d.transforms.sample_shapes import SampleShapesConfig, decode_samples, list_prompts
 from pipelines._packed import GENERATOR, RESULT_FILE, SAMPLES_FILE, Packed, read_packed
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def check_fits(packed: Packed, params: Params) -> None:
-    """Check that the result is of this checkout's recipe, tokenizer and reconstruction module.
+    """Check that the result is of this checkout's recipe, tokenizer and LTR.
 
     Raises:
         ConfigError, ModelError: it is not.
@@ -110,7 +110,7 @@ def put_samples(file: Path, packed: Packed, generator_hash: str) -> dict[str, in
     folder = DATA / "models" / "tokenizer" / name
     tokenizer = load_tokenizer(folder)
     fields = sample_fields(tokenizer.shape_type)
-    hashes = [weights_hash(folder), weights_hash(DATA / "models" / "reconstructor" / name), generator_hash]
+    hashes = [weights_hash(folder), weights_hash(DATA / "models" / "ltr" / name), generator_hash]
     jobs = plan_jobs(
         uids_by_shard(available(DATA, "conditions", f"tokens/{name}"), "test"),
         inputs=[(DATA / "conditions").absolute()],

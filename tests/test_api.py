@@ -16,7 +16,7 @@ from tiny_bundle import make_tiny_bundle
 import ltm3d
 from ltm3d import api, schema
 from ltm3d.errors import AssetError, DataError, ModelError, PromptError
-from ltm3d.geometry.export import mesh_bytes
+from ltm3d.mesh_io.writing import mesh_bytes
 
 
 @pytest.fixture(scope="module")

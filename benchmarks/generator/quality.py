@@ -2,8 +2,8 @@
 
 python -m benchmarks.generator.quality [STEPS] → benchmarks/results/generator_quality.json
 
-Run it in a checkout whose data/ has tokens, conditions, a tokenizer and a reconstruction module (`dvc repro
-train_reconstructor@sdf`). The same data, prompts, batches, steps and learning rates; ours in bf16 where there are
+Run it in a checkout whose data/ has tokens, conditions, a tokenizer and an LTR (`dvc repro
+train_ltr@sdf`). The same data, prompts, batches, steps and learning rates; ours in bf16 where there are
 units, with 16 steps of flow matching, the reference in fp32, with 100 steps of DDPM. `ours` has guidance by prompts
 and none by reconstruction, as the reference; the second row has reconstruction guidance and no other. Chamfer distance
 of the decoded samples of the test split to their prompts' own shapes; intervals over assets.
@@ -23,12 +23,12 @@ from benchmarks.generator.plain_mar import PlainMar
 from benchmarks.generator.speed import BY_RECONSTRUCTION, SAMPLING, settings_of
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
-from ltm3d.generator.examples import LatentExamples
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import sample_tokens
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.generator.token_examples import LatentExamples
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.metrics.bootstrap import bootstrap_interval
 from ltm3d.metrics.surface import surface_metrics
 from ltm3d.nn.randomness import StepRandom
@@ -70,10 +70,10 @@ def main(num_steps: int) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None):
         tokens = sample_tokens(ours.eval(), condition, config=SAMPLING, seeds=seeds)
     rows["ours"] = costs(trained - start, trained) | measure(tokens.float(), uids, latents)
-    reconstructor = Reconstructor.load(DATA / "models" / "reconstructor" / "sdf").eval()
+    ltr = LTR.load(DATA / "models" / "ltr" / "sdf").eval()
     started = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype is not None), torch.no_grad():
-        guess = reconstructor(condition).float()
+        guess = ltr(condition).float()
         tokens = sample_tokens(ours, condition, config=BY_RECONSTRUCTION, seeds=seeds, reconstructed=guess)
     rows["ours, x̂ in place of guidance"] = costs(trained - start, started) | measure(tokens.float(), uids, latents)
     start = time.process_time()

@@ -2,7 +2,7 @@
 
 python -m benchmarks.generator.sampling_choices [MODEL …] → benchmarks/results/sampling_choices.json
 
-Run it in a checkout where `dvc repro train_reconstructor@sdf` has run. Four models are trained alike (the data, batches
+Run it in a checkout where `dvc repro train_ltr@sdf` has run. Four models are trained alike (the data, batches
 and steps of quality.py): flow head, DDPM head with fixed and with learned variance, baseline; MODEL (flow, ddpm,
 ddpm_learned, dit) asks for some of them. Each is sampled once a prompt, from images and from texts; figures are Chamfer
 distances to the prompt's own shape, and their paired differences to the recipe's sampling with intervals over assets.
@@ -23,9 +23,9 @@ from benchmarks.machine import describe
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.generator.dit import Dit, DitConfig
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import SamplingConfig, sample_at_once, sample_tokens
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.metrics.bootstrap import bootstrap_interval
@@ -71,9 +71,9 @@ def main(wanted: list[str]) -> None:
     both = condition_of(validation)
     nothing = torch.zeros_like(both.has_image)
     prompts = {"image": replace(both, has_text=nothing), "text": replace(both, has_image=nothing)}
-    reconstructor = Reconstructor.load(DATA / "models" / "reconstructor" / "sdf").eval()
+    ltr = LTR.load(DATA / "models" / "ltr" / "sdf").eval()
     with torch.no_grad():
-        guesses = {name: reconstructor(condition) for name, condition in prompts.items()}
+        guesses = {name: ltr(condition) for name, condition in prompts.items()}
     base = convert(settings_of("sampling")["sampling"], SamplingConfig, "sampling")
     for name, (model, changes) in models(shape).items():
         if wanted and name not in wanted:

@@ -21,9 +21,9 @@ import yaml
 
 from benchmarks.generator.plain_mar import PlainMar
 from benchmarks.machine import describe
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig, sample_tokens
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
@@ -46,7 +46,7 @@ def main() -> None:
     config = convert(settings_of("generator"), GeneratorConfig, "cpu.yaml")
     torch.manual_seed(0)
     ours, plain = Generator(config, SHAPE), PlainMar(config, SHAPE)
-    reconstructor = Reconstructor(convert(settings_of("reconstructor"), ReconstructorConfig, "cpu.yaml"), SHAPE)
+    ltr = LTR(convert(settings_of("ltr"), LTRConfig, "cpu.yaml"), SHAPE)
     has_bf16 = "avx512_bf16" in Path("/proc/cpuinfo").read_text() or "amx_bf16" in Path("/proc/cpuinfo").read_text()
     rows = {}
     for precision in ("fp32", "bf16") if has_bf16 else ("fp32",):
@@ -60,7 +60,7 @@ def main() -> None:
             prepare_blocks(compiled, recompute=False, compiles=True)
             mine = training_step(compiled, lambda model, *given: model.training_loss(*given)[0])
             rows[f"training step, {precision}, compiled"] = compare(cast, mine, theirs)
-        mine, guided, theirs = samplers(ours, reconstructor, plain)
+        mine, guided, theirs = samplers(ours, ltr, plain)
         rows[f"sampling, {precision}"] = compare(cast, mine, theirs)
         rows[f"sampling, x̂ in place of guidance, {precision}"] = compare(cast, guided, theirs)
     result = {
@@ -105,7 +105,7 @@ def training_step(model: torch.nn.Module, loss_of: Callable[..., torch.Tensor]) 
     return run
 
 
-def samplers(ours: Generator, reconstructor: Reconstructor, plain: PlainMar) -> tuple[Callable[[int], None], ...]:
+def samplers(ours: Generator, ltr: LTR, plain: PlainMar) -> tuple[Callable[[int], None], ...]:
     """Give what samples the same prompts in as many steps: with guidance by prompts as the reference, and with x̂ alone.
 
     The second is the paper's reconstruction guidance, without classifier-free guidance, which brings nothing beside it
@@ -114,7 +114,7 @@ def samplers(ours: Generator, reconstructor: Reconstructor, plain: PlainMar) -> 
     batch = batch_of(NUM_SAMPLES)
     given = torch.ones(NUM_SAMPLES, dtype=torch.bool)
     condition = Condition(batch["image_tokens"], batch["text_tokens"], batch["text_mask"], given, given)
-    for model in (ours, reconstructor, plain):
+    for model in (ours, ltr, plain):
         model.eval()
 
     def mine(step: int) -> None:
@@ -122,7 +122,7 @@ def samplers(ours: Generator, reconstructor: Reconstructor, plain: PlainMar) -> 
 
     def guided(step: int) -> None:
         with torch.no_grad():
-            guess = reconstructor(condition)
+            guess = ltr(condition)
         seeds = range(step, step + NUM_SAMPLES)
         sample_tokens(ours, condition, config=BY_RECONSTRUCTION, seeds=seeds, reconstructed=guess)
 

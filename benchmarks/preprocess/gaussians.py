@@ -23,16 +23,16 @@ import numpy as np
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
 from ltm3d.geometry.cleaning import clean_mesh
-from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import normalize
+from ltm3d.mesh_io.loading import load_mesh
 from ltm3d.rendering.cameras import orbit_camera
 from ltm3d.representations.gaussians import GaussiansTargetConfig, discs, sphere_cameras, take_views
 from ltm3d.splatting.camera import pinhole
 from ltm3d.splatting.canonical import canonicalize
 from ltm3d.splatting.fitting import fit, held_out_views
 from ltm3d.splatting.initialization import initialize
-from ltm3d.splatting.pictures import measure_psnr, premultiply
+from ltm3d.splatting.picture_loss import measure_psnr, premultiply
 from ltm3d.splatting.rasterize import rasterize, rasterize_backward
 from ltm3d.splatting.record import to_parameters
 
@@ -88,10 +88,10 @@ def measure(name: str, mesh: Mesh, config: GaussiansTargetConfig) -> dict[str, A
     views_s, views = cpu_seconds(lambda: take_views(mesh, cameras, config=config))
     start_s, start = cpu_seconds(lambda: discs(mesh, views, cameras, config=config, rng=rng))
     held_out = held_out_views(num_views, config.fit.num_held_out)
-    films = premultiply(views.images)[held_out]
+    rgbas = premultiply(views.images)[held_out]
 
     def psnr(parameters: np.ndarray) -> float:
-        return float(measure_psnr(parameters, films, cameras[held_out], field_of_view=fov).mean())
+        return float(measure_psnr(parameters, rgbas, cameras[held_out], field_of_view=fov).mean())
 
     reports, stored = [], 0.0
     for factor in (1, LONGER):

@@ -22,7 +22,7 @@ from benchmarks.machine import describe
 from ltm3d.schema import SDF_TARGETS
 from ltm3d.shards.read import ShardSet
 from ltm3d.shards.write import write_shard
-from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
+from ltm3d.tokenizers.target_examples import SdfExampleConfig, SdfExamples
 
 RESULT = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "reading.json"
 NUM_ASSETS = 24

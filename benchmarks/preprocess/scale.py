@@ -30,7 +30,7 @@ import numpy as np
 from ltm3d.errors import AssetError
 from ltm3d.schema import Field, ObjectRecord
 from ltm3d.shards.ledger import Ledger
-from ltm3d.shards.plan import shard_name
+from ltm3d.shards.manifest import shard_name
 from ltm3d.shards.rates import cpu_seconds, describe_machine
 from ltm3d.shards.read import read_shard
 from ltm3d.transforms.assets import Asset, map_assets, positions

@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
 def pick_meshes(folder: Path) -> list[Path]:
     """Choose files whose sizes stand for faces between the limits; the face count itself is checked when loaded."""
     from ltm3d.errors import AssetError
-    from ltm3d.geometry.loading import load_mesh
+    from ltm3d.mesh_io.loading import load_mesh
 
     counted = []
     for path in sorted((*folder.glob("objaverse/**/*.glb"), *folder.glob("shapenet/**/model_normalized.obj"))):
@@ -151,11 +151,11 @@ def measure_chain(path: Path, **settings: int) -> tuple[float, float, Any]:
     import PIL.Image
     import trimesh  # noqa: F401
 
-    from ltm3d.geometry.loading import LoadLimits
     from ltm3d.geometry.mesh import Mesh
     from ltm3d.geometry.signed_distance import SignedDistance
+    from ltm3d.mesh_io.loading import LoadLimits
     from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
-    from ltm3d.transforms.clean import clean_file
+    from ltm3d.transforms.clean_meshes import clean_file
 
     tetrahedron = Mesh(vertices=np.eye(4, 3), faces=np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]))
     PIL.Image.init()  # imports its readers

@@ -20,9 +20,9 @@ import numpy as np
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
 from ltm3d.geometry.cleaning import clean_mesh
-from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import normalize
+from ltm3d.mesh_io.loading import load_mesh
 from ltm3d.rendering.cameras import ViewConfig, view_cameras
 from ltm3d.rendering.embree import render
 

@@ -27,7 +27,7 @@ from ltm3d.generator.token_model import TokenShape
 from ltm3d.settings import convert
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.engine import TorchEngine
-from ltm3d.training.loop import Metrics, Outlets, Place, run_steps
+from ltm3d.training.loop import Callbacks, DistContext, Metrics, run_steps
 from pipelines.train_packed import device_name, peak_tflops
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,12 +66,12 @@ def main(arguments: list[str]) -> None:
     if not torch.cuda.is_available() and not options.tiny:
         sys.exit("no CUDA device here: nothing was measured; run it on a machine with a GPU")
     device = torch.device("cpu" if options.tiny else "cuda")
-    place = Place(device=device, peak_tflops=peak_tflops(device, options.peak_tflops))
+    context = DistContext(device=device, peak_tflops=peak_tflops(device, options.peak_tflops))
     rows = []
     for size in ("cpu",) if options.tiny else ("base", "large"):
         for num_tokens in (64, 512):
             for compiles in (False, True) if options.compile else (False,):
-                rows.append(measure(size, num_tokens, compiles, place, max_batch=2 if options.tiny else MAX_BATCH))
+                rows.append(measure(size, num_tokens, compiles, context, max_batch=2 if options.tiny else MAX_BATCH))
                 sys.stdout.write(json.dumps(rows[-1]) + "\n")
     if not options.tiny:
         result = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> None:
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measure(size: str, num_tokens: int, compiles: bool, place: Place, max_batch: int) -> dict[str, Any]:
+def measure(size: str, num_tokens: int, compiles: bool, context: DistContext, max_batch: int) -> dict[str, Any]:
     """Train some steps with the largest batch that fits."""
     settings = yaml.safe_load((ROOT / "conf" / "generator" / f"{size}.yaml").read_text())
     config = convert(settings, GeneratorConfig, f"{size}.yaml")
@@ -90,7 +90,7 @@ def measure(size: str, num_tokens: int, compiles: bool, place: Place, max_batch:
     batch = max_batch
     while True:
         training = TrainingConfig(
-            num_steps=NUM_WARM_UP if place.device.type == "cuda" else 2,
+            num_steps=NUM_WARM_UP if context.device.type == "cuda" else 2,
             global_batch_size=batch,
             learning_rate=1e-4,
             precision="bf16",
@@ -99,7 +99,7 @@ def measure(size: str, num_tokens: int, compiles: bool, place: Place, max_batch:
             log_every=1_000,
         )
         try:
-            row = run(config, shape, training, place, counted.training_flops)
+            row = run(config, shape, training, context, counted.training_flops)
             break
         except torch.cuda.OutOfMemoryError:
             batch //= 2
@@ -114,7 +114,7 @@ def measure(size: str, num_tokens: int, compiles: bool, place: Place, max_batch:
         "training_tflops_per_sample": counted.training_flops / 1e12,
         "tokens_per_second": row["train/samples_per_second"] * num_tokens,
         **{name.removeprefix("train/"): value for name, value in row.items() if name in figures()},
-        "peak_bf16_dense_tflops": place.peak_tflops,
+        "peak_bf16_dense_tflops": context.peak_tflops,
     }
 
 
@@ -123,12 +123,14 @@ def figures() -> tuple[str, ...]:
     return ("train/samples_per_second", "train/flop_utilisation", "train/memory_gib", "train/data_wait_share")
 
 
-def run(config: GeneratorConfig, shape: TokenShape, training: TrainingConfig, place: Place, flops: int) -> Metrics:
+def run(
+    config: GeneratorConfig, shape: TokenShape, training: TrainingConfig, context: DistContext, flops: int
+) -> Metrics:
     """Warm up, then measure."""
     torch.manual_seed(0)
-    engine = TorchEngine(Generator(config, shape), training, world_size=1, device=place.device)
+    engine = TorchEngine(Generator(config, shape), training, world_size=1, device=context.device)
     rows: list[Metrics] = []
-    outlets = Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None)
+    callbacks = Callbacks(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None)
     first = 0
     for num_steps in (training.num_steps, training.num_steps * (1 + NUM_MEASURED // NUM_WARM_UP)):
         run_steps(
@@ -136,10 +138,10 @@ def run(config: GeneratorConfig, shape: TokenShape, training: TrainingConfig, pl
             RandomExamples(shape),
             None,
             config=replace(training, num_steps=num_steps),
-            place=place,
+            context=context,
             average=None,
             first_step=first,
-            outlets=outlets,
+            callbacks=callbacks,
             flops_per_sample=flops,
         )
         first = num_steps

@@ -34,7 +34,7 @@ from ltm3d.shards.write import write_shard
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import training_batch
 from ltm3d.training.engine import build_engine
-from ltm3d.training.loop import Metrics, Outlets, Place, run_steps
+from ltm3d.training.loop import Callbacks, DistContext, Metrics, run_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "training.json"
@@ -123,12 +123,21 @@ def build_model() -> Generator:
 def looped(examples: MappedExamples, config: TrainingConfig, rows: list[Metrics]) -> Callable[[int], None]:
     """Give what runs a turn of steps through the loop."""
     engine = build_engine(build_model(), config, world_size=1, device=CPU)
-    outlets = Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None)
+    callbacks = Callbacks(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None)
 
     def run(turn: int) -> None:
         part = replace(config, num_steps=(turn + 1) * STEPS_A_TURN)
         first = turn * STEPS_A_TURN
-        run_steps(engine, examples, None, config=part, place=Place(), average=None, first_step=first, outlets=outlets)
+        run_steps(
+            engine,
+            examples,
+            None,
+            config=part,
+            context=DistContext(),
+            average=None,
+            first_step=first,
+            callbacks=callbacks,
+        )
 
     return run
 

@@ -9,7 +9,7 @@ import typer
 from ltm3d.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ltm3d.freshness.code import StageCode
+    from ltm3d.freshness.stage_code import StageCode
 
 code = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 DataFolder = Annotated[Path, typer.Option(help="The pipeline's data folder.")]
@@ -28,7 +28,7 @@ def status(data: DataFolder = Path("data")) -> None:
 
         ltm3d code status
     """
-    from ltm3d.freshness.code import read_note
+    from ltm3d.freshness.stage_code import read_note
 
     num_stages = num_changed = 0
     for current, made_with, state_dir in _stages(data):
@@ -56,8 +56,8 @@ def same(
 
         ltm3d code same build_targets@sdf --why "a variable has another name"
     """
-    from ltm3d.freshness.code import read_note
     from ltm3d.freshness.records import RECORDS_FILE, SameResults, read_records, write_records
+    from ltm3d.freshness.stage_code import read_note
 
     reason = " ".join(why.split())
     if not reason:
@@ -87,8 +87,8 @@ def same(
 
 def _stages(data: Path) -> Iterator[tuple["StageCode", set[str], Path]]:
     """Yield each stage's code, the digests that its results name, and its folder of data/runs."""
-    from ltm3d.freshness.code import CACHE_FILE, CodeReader
-    from ltm3d.freshness.results import digests_of_results
+    from ltm3d.freshness.made_with import digests_of_results
+    from ltm3d.freshness.stage_code import CACHE_FILE, CodeReader
     from ltm3d.freshness.stages import WITHOUT_RESULTS, read_stages, read_yaml, stage_labels
 
     root = _root()
@@ -104,6 +104,6 @@ def _stages(data: Path) -> Iterator[tuple["StageCode", set[str], Path]]:
 
 def _root() -> Path:
     """Return the checkout that is worked in: the folder here, where it holds the code, as it does for `dvc repro`."""
-    from ltm3d.freshness.code import ROOT
+    from ltm3d.freshness.stage_code import ROOT
 
     return Path.cwd() if (Path.cwd() / "pipelines").is_dir() else ROOT

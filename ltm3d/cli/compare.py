@@ -28,8 +28,8 @@ def compare(
     """
     import tempfile
 
+    from ltm3d.registry.galleries import download_gallery
     from ltm3d.serving.comparison import compare_galleries
-    from ltm3d.tracking.galleries import download_gallery
 
     if out.exists():
         raise ConfigError(f"{out} exists; name a new folder")

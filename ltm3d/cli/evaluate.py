@@ -48,7 +48,7 @@ def evaluate(
     """
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise DataError(f"--out {out}: give a file in a folder that exists")
-    from ltm3d.evaluation.folder import to_text
+    from ltm3d.evaluation.shape_folder import to_text
 
     for folder in (pred, truth):
         if not folder.is_dir():

@@ -24,7 +24,7 @@ def export(
     """
     from PIL import Image
 
-    from ltm3d.geometry.export import write_mesh
+    from ltm3d.mesh_io.writing import write_mesh
     from ltm3d.shards.captions import CAPTIONS_FILE, with_captions, write_captions
     from ltm3d.shards.index import read_index
     from ltm3d.shards.meshes import MeshSet

@@ -41,8 +41,8 @@ def gc(
         ltm3d gc --delete --left-out mesh
     """
     from ltm3d.freshness.stages import read_stages, read_yaml, stage_labels
-    from ltm3d.tracking.leftovers import find_old_weights, remove_weights
-    from ltm3d.training.leftovers import find_run_leftovers, remove_leftover
+    from ltm3d.registry.old_weights import find_old_weights, remove_weights
+    from ltm3d.training.checkpoints.old_runs import find_run_leftovers, remove_leftover
 
     runs = data / "runs"
     labels = stage_labels(read_stages(Path()), read_yaml(Path("params.yaml")))

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from ltm3d.errors import ConfigError, DataError
-from ltm3d.shards.plan import MAX_SHARDS
+from ltm3d.shards.manifest import MAX_SHARDS
 from ltm3d.shards.rates import Rates
 
 ON_ALL_ASSETS = ("download", "clean_meshes")  # the others work on what clean_meshes keeps

@@ -28,8 +28,8 @@ def promote(
 
         ltm3d promote --representation sdf --rollback
     """
-    from ltm3d.evaluation.promotion import promote as through_gate
-    from ltm3d.evaluation.promotion import roll_back
+    from ltm3d.registry.promotion import promote as through_gate
+    from ltm3d.registry.promotion import roll_back
 
     check_registry(tracking_uri)
     name = name or f"ltm3d-{representation}"

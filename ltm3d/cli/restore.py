@@ -25,7 +25,7 @@ def restore(
 
         ltm3d restore models:/ltm3d-sdf/3 --to ../ltm3d-sdf-3
     """
-    from ltm3d.tracking.restoration import restore_version
+    from ltm3d.registry.restoration import restore_version
 
     check_registry(tracking_uri)
     if repository is None:

@@ -47,7 +47,7 @@ def ablation_rows(runs: Sequence[AblationRun], *, prompts: Sequence[str], seed: 
                 rows.append(_row(variant, prompt, by_seed, full, seed))
         rows += [
             _row(method, prompt, _by_seed(runs, FULL, f"{method}/{prompt}")[:1], full, seed, is_fixed=True)
-            for method in ("retrieval", "reconstruction_module")
+            for method in ("retrieval", "ltr")
             if _by_seed(runs, FULL, f"{method}/{prompt}")
         ]
     for method in ("category_mean", "round_trip"):

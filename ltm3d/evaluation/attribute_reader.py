@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ltm3d.errors import ConfigError
 from ltm3d.evaluation.reading import Reading
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.nn.weights import CONFIG_FILE, load_config, load_weights, save_model
 from ltm3d.settings import convert
 

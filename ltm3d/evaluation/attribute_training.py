@@ -24,7 +24,7 @@ from ltm3d.evaluation.attributes import CATEGORY, geometric_values, visible_attr
 from ltm3d.evaluation.reading import Reading
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import normalize
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.nn.randomness import mix, seeded_generator
 from ltm3d.procedural.objects import CATEGORIES, build_mesh, draw_object
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import SurfaceSamples, sample_surface
+from ltm3d.geometry.surface_points import SurfaceSamples, sample_surface
 from ltm3d.metrics.surface import surface_metrics
 from ltm3d.metrics.volume import iou
 from ltm3d.tokenizers.shape import Shape, surface_of

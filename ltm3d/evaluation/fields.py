@@ -14,8 +14,8 @@ from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.measurement import Measured, decode_or_none
 from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.metrics.volume import iou
 from ltm3d.tokenizers.field import FieldTokenizer
 from ltm3d.tokenizers.tokenizer import DecodeConfig

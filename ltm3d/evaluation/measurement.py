@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.evaluation.alignment import AlignmentConfig
 from ltm3d.evaluation.cost import Cost
 from ltm3d.evaluation.fidelity import PROTOCOL, shape_figures, truth_of
+from ltm3d.evaluation.prompt_alignment import AlignmentConfig
 from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.signed_distance import SignedDistance
@@ -46,7 +46,7 @@ class EvaluationConfig:
         num_test_assets: only the first so many of the test split, by the hash of their uid, are measured; 0 = all.
         num_points: surface points of each shape.
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
-        baselines: measure retrieval, reconstruction module, category mean and round trip, too.
+        baselines: measure retrieval, LTR, category mean and round trip, too.
         num_cloud_points: of a decoded cloud, likewise.
         sets: `cd`, set figures by Chamfer distance; `emd`, by the exact earth mover's distance, too, which takes a
             hundred times as long; `none`.

@@ -12,15 +12,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.evaluation.set_figures import NUM_POINTS, set_points
+from ltm3d.evaluation.set_metrics import NUM_POINTS, set_points
 from ltm3d.geometry.alignment import align
 from ltm3d.geometry.cleaning import clean_mesh
-from ltm3d.geometry.loading import LoadLimits, load_asset, load_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import HALF_EXTENT, frame_rotation, normalize
 from ltm3d.geometry.point_cloud import PointCloud
-from ltm3d.geometry.point_files import is_point_cloud, load_points
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.mesh_io.loading import LoadLimits, load_asset, load_mesh
+from ltm3d.mesh_io.point_files import is_point_cloud, load_points
 from ltm3d.metrics.earth_mover import earth_mover
 from ltm3d.metrics.surface import surface_metrics
 from ltm3d.metrics.volume import iou

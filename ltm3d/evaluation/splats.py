@@ -6,7 +6,7 @@ import torch
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.representations.gaussians import GaussiansTargetConfig, sphere_cameras, take_views
 from ltm3d.splatting.camera import pinhole
-from ltm3d.splatting.pictures import measure_psnr, premultiply
+from ltm3d.splatting.picture_loss import measure_psnr, premultiply
 from ltm3d.splatting.rasterize import rasterize
 from ltm3d.splatting.record import NUM_PARAMETERS, OPACITY_LOGIT, Gaussians, to_parameters
 from ltm3d.splatting.similarity import ssim
@@ -18,13 +18,13 @@ SKIPPED_FIGURES = {"lpips": "there is no package of it here, and its network's w
 def true_pictures(
     mesh: Mesh, *, num_views: int, resolution: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Render an object from sides that no fit has used: films [V, H, W, 4] and cameras [V, 4, 4]."""
+    """Render an object from sides that no fit has used: rgbas [V, H, W, 4] and cameras [V, 4, 4]."""
     config = GaussiansTargetConfig(resolution=resolution, field_of_view=FIELD_OF_VIEW)
     cameras = sphere_cameras(num_views, mesh, field_of_view=FIELD_OF_VIEW, rng=rng)
     return premultiply(take_views(mesh, cameras, config=config).images), cameras
 
 
-def picture_figures(gaussians: Gaussians | None, films: np.ndarray, cameras: np.ndarray) -> dict[str, float]:
+def picture_figures(gaussians: Gaussians | None, rgbas: np.ndarray, cameras: np.ndarray) -> dict[str, float]:
     """Return the means over views of `psnr`, dB, over black and white together, and `ssim` over black.
 
     Args:
@@ -37,12 +37,12 @@ def picture_figures(gaussians: Gaussians | None, films: np.ndarray, cameras: np.
         table = to_parameters(gaussians)
     drawn = np.stack(
         [
-            rasterize(table, pinhole(camera, field_of_view=FIELD_OF_VIEW, resolution=films.shape[1])).film
+            rasterize(table, pinhole(camera, field_of_view=FIELD_OF_VIEW, resolution=rgbas.shape[1])).rgba
             for camera in cameras
         ]
     )
-    made, true = (torch.from_numpy(each[..., :3].clip(0, 1)).permute(0, 3, 1, 2) for each in (drawn, films))
+    made, true = (torch.from_numpy(each[..., :3].clip(0, 1)).permute(0, 3, 1, 2) for each in (drawn, rgbas))
     return {
-        "psnr": float(measure_psnr(table, films, cameras, field_of_view=FIELD_OF_VIEW).mean()),
+        "psnr": float(measure_psnr(table, rgbas, cameras, field_of_view=FIELD_OF_VIEW).mean()),
         "ssim": float(ssim(made, true).mean()),
     }

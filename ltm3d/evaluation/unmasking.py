@@ -18,7 +18,7 @@ class Unmasking:
     """Tokens before the first step and after each.
 
     Attributes:
-        tokens: not normalised, [S + 1, L, D]; those that are not known yet are the reconstruction module's guess x̂.
+        tokens: not normalised, [S + 1, L, D]; those that are not known yet are LTR's guess x̂.
         known_at: step, from 1, after which a token is known.
     """
 

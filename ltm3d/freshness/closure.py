@@ -24,17 +24,18 @@ ORCHESTRATION = (
     "ltm3d.ray_nodes",
     "ltm3d.settings",
     "ltm3d.shards.rates",  # what shards cost
+    "ltm3d.registry",  # MLflow's versions
     "ltm3d.tracking",  # MLflow
     "ltm3d.training.build_locks",
-    "ltm3d.training.checkpoint",  # the files of a run
+    "ltm3d.training.checkpoints.files",  # the files of a run
     "ltm3d.training.estimate",  # disk and memory, in advance
     "ltm3d.training.interruption",
     "ltm3d.training.launch",
     "ltm3d.training.progress",
     "ltm3d.training.ray_group",
-    "ltm3d.training.saving",
+    "ltm3d.training.checkpoints.saving",
     "ltm3d.transforms.mapping",
-    "ltm3d.transforms.progress",
+    "ltm3d.transforms.asset_progress",
     "ltm3d.transforms.ray_tasks",
     "ltm3d.transforms.retries",  # which assets are tried again
 )

@@ -1,6 +1,6 @@
 """A folder with all that generation needs, and the object that generates from it: prompt in, mesh out.
 
-bundle.json  tokenizer/  reconstructor/  generator/  (condition_encoder/: files of the encoders, where it carries them)
+bundle.json  tokenizer/  ltr/  generator/  (condition_encoder/: files of the encoders, where it carries them)
 """
 
 import json
@@ -27,7 +27,8 @@ from ltm3d.tokenizers.shape import Shape
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision
 
 BUNDLE_FILE = "bundle.json"
-PARTS = ("tokenizer", "reconstructor", "generator")
+PARTS = ("tokenizer", "ltr", "generator")
+LTR_BEFORE = "reconstructor"  # what `ltr` was called up to December 2026; such versions still load
 ENCODER_FOLDER = "condition_encoder"
 
 
@@ -83,7 +84,7 @@ def write_bundle(
     """Copy the model folders into a new bundle, which weights and settings alone make another.
 
     Args:
-        models: folders of `tokenizer`, `reconstructor` and `generator`.
+        models: folders of `tokenizer`, `ltr` and `generator`.
         encoder: a folder that transformers reads, where the settings name one inside the bundle.
         carries_packages: copy the files of the packages, too, for clients that cannot install them.
     """
@@ -164,8 +165,8 @@ class ShapeGenerator:
             copies=carried(folder, config),
             expected=config.encoder_weights,
         )
-        models = ShapeModels.load(**{part: folder / part for part in PARTS})
-        for model in (models.tokenizer, models.reconstructor, models.generator):
+        models = ShapeModels.load(**{part: _folder_of(folder, part) for part in PARTS})
+        for model in (models.tokenizer, models.ltr, models.generator):
             model.to(device)
         return cls(config, encoder, models)
 
@@ -227,3 +228,8 @@ class ShapeGenerator:
             on_step=None if on_step is None else lambda step, total, _: on_step(step + 1, total),
         )
         return self.models.tokenizer.decode_shape(tokens[0], self.config.decode)
+
+
+def _folder_of(bundle: Path, part: str) -> Path:
+    is_before = part == "ltr" and (bundle / LTR_BEFORE).is_dir()
+    return bundle / (LTR_BEFORE if is_before else part)

@@ -30,7 +30,7 @@ class DitConfig:
     """Sizes and training choices; see `GeneratorConfig` for what they share.
 
     Attributes:
-        takes_guess: a map of the reconstruction module's x̂ is added to every token.
+        takes_guess: a map of LTR's x̂ is added to every token.
     """
 
     kind: Literal["dit"] = "dit"

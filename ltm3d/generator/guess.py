@@ -1,4 +1,4 @@
-"""x̂ as an input of a generator: what the reconstruction module guesses, at the positions that are to be predicted.
+"""x̂ as an input of a generator: what LTR guesses, at the positions that are to be predicted.
 
 The paper puts a mask token there and lets x̂ in by the known tokens alone (reconstruction-guided sampling). Here the
 input at a masked position is the mask token plus a linear map of x̂ (docs/learning.md). In training x̂ comes from the
@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ltm3d.errors import ConfigError
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 
@@ -54,22 +54,22 @@ class GuessedModel(TokenModel):
 
     def __init__(self, config: Any, shape: TokenShape) -> None:
         super().__init__(config, shape)
-        self._reconstructors: tuple[Reconstructor, ...] = ()
+        self._ltr: tuple[LTR, ...] = ()
 
     @property
     def takes_guess(self) -> bool:
         """Whether x̂ is an input."""
         raise NotImplementedError
 
-    def reconstruct_with(self, reconstructor: Reconstructor) -> None:
+    def set_ltr(self, ltr: LTR) -> None:
         """Take the frozen module whose x̂ takes part in training."""
-        self._reconstructors = (reconstructor.eval().requires_grad_(False),)  # a tuple is not registered
+        self._ltr = (ltr.eval().requires_grad_(False),)  # a tuple is not registered
 
     @torch.no_grad()
     def reconstruct(self, prompts: Condition) -> Float[Tensor, "B L D"]:
         """Return x̂ of the prompts; no gradient reaches the module, or the prompts through it."""
-        assert self._reconstructors, "call reconstruct_with before training"
-        return self._reconstructors[0].to(prompts.image_tokens.device)(prompts)
+        assert self._ltr, "call set_ltr before training"
+        return self._ltr[0].to(prompts.image_tokens.device)(prompts)
 
     def guess_of(self, reconstructed: Tensor | None, num_branches: int) -> Guess | None:
         """Return what sampling gives to the model; None where there is no x̂, or the model does not take it."""

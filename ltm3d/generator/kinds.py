@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ltm3d.generator.dit import Dit, DitConfig
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.standardization import ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import load_config
@@ -18,8 +18,8 @@ def build_generator(config: AnyGeneratorConfig, shape: TokenShape) -> AnyGenerat
     return Dit(config, shape) if isinstance(config, DitConfig) else Generator(config, shape)
 
 
-def uses_guide(config: AnyGeneratorConfig) -> bool:
-    """Say whether the reconstruction module takes part in the training."""
+def uses_ltr(config: AnyGeneratorConfig) -> bool:
+    """Say whether LTR takes part in the training."""
     if not isinstance(config, GeneratorConfig):
         return config.takes_guess
     corrupts = config.known_corruption > 0 and config.corruption == "reconstruction"
@@ -27,18 +27,18 @@ def uses_guide(config: AnyGeneratorConfig) -> bool:
 
 
 def build_trainable(
-    config: AnyGeneratorConfig, shape: TokenShape, statistics: ConditionStatistics, guide: Path | None
+    config: AnyGeneratorConfig, shape: TokenShape, statistics: ConditionStatistics, ltr: Path | None
 ) -> AnyGenerator:
     """Build the model to be trained.
 
     Args:
         statistics: of the training set's condition tokens.
-        guide: folder of the frozen reconstruction module, where it takes part.
+        ltr: folder of the frozen LTR, where it takes part.
     """
     model = build_generator(config, shape)
     model.set_condition_statistics(statistics)
-    if guide is not None:
-        model.reconstruct_with(Reconstructor.load(guide))
+    if ltr is not None:
+        model.set_ltr(LTR.load(ltr))
     return model
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.randomness import StepRandom
 
@@ -28,9 +28,7 @@ def activation_bytes(
     """
     torch.manual_seed(SEED)
     model = Generator(config, shape)
-    model.reconstruct_with(
-        Reconstructor(ReconstructorConfig(width=1, depth=1, num_heads=1), shape)
-    )  # nothing is kept of it
+    model.set_ltr(LTR(LTRConfig(width=1, depth=1, num_heads=1), shape))  # nothing is kept of it
     one, two = (kept_bytes(model, example_batch(shape, num_condition_tokens, count), precision) for count in (1, 2))
     return 2 * one - two, two - one
 

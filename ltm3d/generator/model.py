@@ -35,9 +35,9 @@ class GeneratorConfig:
         order: in which tokens become known, in training as in sampling: `random`, or `raster`, by position.
         known_corruption: upper bound of the strength with which known tokens are mixed with something else in training,
             which closes the gap to sampling, where they are mixed with x̂.
-        corruption: that something: `noise`, or `reconstruction`, the x̂ of the frozen reconstruction module.
+        corruption: that something: `noise`, or `reconstruction`, the x̂ of the frozen LTR.
         masked_input: what a masked position is to the decoder: the `mask_token`, as in the paper, or that and a map of
-            the reconstruction module's x̂ there (`guess`; guess.py).
+            LTR's x̂ there (`guess`; guess.py).
         guess_noise: bound of the standard deviation of the noise on x̂ in training, drawn anew for each sample.
         guess_dropout: share of the training samples that see the mask token alone.
         recompute_activations: see `run_blocks`; slower, for sizes that do not fit.

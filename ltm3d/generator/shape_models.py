@@ -1,4 +1,4 @@
-"""The three trained parts that turn condition tokens into a shape: tokenizer, reconstruction module, generator."""
+"""The three trained parts that turn condition tokens into a shape: tokenizer, LTR, generator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from torch import Tensor
 from ltm3d.errors import ModelError
 from ltm3d.generator.dit import Dit
 from ltm3d.generator.kinds import AnyGenerator, load_generator
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import OnStep, SamplingConfig, sample_at_once, sample_tokens
 from ltm3d.nn.weights import load_config, weights_hash
 from ltm3d.tokenizers.kinds import load_tokenizer
@@ -42,23 +42,23 @@ class ShapeModels:
     """Frozen models that were trained on one another's tokens; made by `ShapeModels.load`."""
 
     tokenizer: Tokenizer
-    reconstructor: Reconstructor
+    ltr: LTR
     generator: AnyGenerator
 
     @classmethod
-    def load(cls, *, tokenizer: Path, reconstructor: Path, generator: Path) -> "ShapeModels":
+    def load(cls, *, tokenizer: Path, ltr: Path, generator: Path) -> "ShapeModels":
         """Read three model folders.
 
         Raises:
             ModelError: a folder holds no model, or was trained on another tokenizer's tokens.
         """
-        check_trained_on(tokenizer, reconstructor, generator)
-        return cls(load_tokenizer(tokenizer), Reconstructor.load(reconstructor), load_generator(generator))
+        check_trained_on(tokenizer, ltr, generator)
+        return cls(load_tokenizer(tokenizer), LTR.load(ltr), load_generator(generator))
 
     @torch.no_grad()
     def reconstruct(self, condition: Condition) -> Float[Tensor, "B L D"]:
         """Guess the normalised tokens at once: x̂."""
-        return self.reconstructor(condition)
+        return self.ltr(condition)
 
     def generate(
         self,

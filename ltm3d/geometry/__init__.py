@@ -1,1 +1,1 @@
-"""Meshes in numpy: load, clean, normalise, sample, measure distance, extract, write."""
+"""Meshes in numpy: clean, normalise, sample, measure distance, extract."""

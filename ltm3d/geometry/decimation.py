@@ -5,7 +5,7 @@ import numpy as np
 from ltm3d.errors import AssetError
 from ltm3d.geometry.cleaning import clean_mesh
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.geometry.triangle_tree import TriangleTree
 
 _NUM_PROBES = 10_000  # points of each surface that are measured against the other

@@ -9,7 +9,7 @@ from ltm3d.compilation import compiled
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.raycasting import RayScene
 
-BAND, OUTSIDE, ENCLOSED, WOUND, UNSURE = 0, 1, 2, 3, 4
+NARROW_BAND, OUTSIDE, ENCLOSED, INSIDE_BY_WINDING, UNSURE = 0, 1, 2, 3, 4
 _PADDING = 3  # free voxels around the mesh
 _SPACING = 0.65  # of surface samples, in voxels; below 0.7 the band has no gap (see `_band`)
 _STEPS = 48  # voxels that a ray may run to find a free one
@@ -19,9 +19,10 @@ _CHUNK = 32_768  # points that look around at once: bounds the memory
 class FloodFill:
     """Labels of the voxels over a mesh's bounding box, and of any point.
 
-    Voxels that the surface may touch form the band; free voxels joined to the border are outside, the other free ones
-    enclosed. Gaps narrower than about two voxels count as closed. The winding of faces plays no part.
-    A caller that knows it may write WOUND or UNSURE to voxels of the shore: what sees these is labelled so.
+    Voxels that the surface may touch form the narrow band. Free voxels joined to the border are outside, the other free
+    voxels are enclosed. Gaps narrower than about two voxels count as closed. The winding of faces plays no part. A
+    caller that knows winding numbers may write INSIDE_BY_WINDING or UNSURE to voxels of the exterior shell: points that
+    see such a voxel take its label.
 
     Args:
         resolution: voxels along the longest side of the bounding box.
@@ -35,7 +36,7 @@ class FloodFill:
         self.origin = ((low + high) / 2 - shape * self.voxel / 2).astype(np.float32)
         free = ~_band(shape, (mesh.triangles - self.origin) / np.float32(self.voxel))
         self._regions, _ = ndimage.label(free)
-        self.labels = np.where(free, np.uint8(ENCLOSED), np.uint8(BAND))
+        self.labels = np.where(free, np.uint8(ENCLOSED), np.uint8(NARROW_BAND))
         self.labels[self._regions == self._regions[0, 0, 0]] = OUTSIDE  # the padding is one region
         self._is_exact = False
         self._scene = scene
@@ -52,15 +53,15 @@ class FloodFill:
         A point of the band that sees regions of both kinds is UNSURE from now on: no vote is taken.
         """
         labels = np.where(is_inside, np.uint8(ENCLOSED), np.uint8(OUTSIDE))
-        self.labels = np.concatenate([np.array([BAND], np.uint8), labels])[self._regions]
+        self.labels = np.concatenate([np.array([NARROW_BAND], np.uint8), labels])[self._regions]
         self._is_exact = True
 
-    def shore(self) -> tuple[np.ndarray, np.ndarray]:
+    def exterior_shell(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the outside voxels that touch the band: places in `labels` [R, 3], and centres float32 [R, 3].
 
         What is seen first out of the band is one of them, or enclosed.
         """
-        grown = self.labels == BAND
+        grown = self.labels == NARROW_BAND
         for axis in range(3):
             spread = grown.copy()
             np.moveaxis(spread, axis, 0)[1:] |= np.moveaxis(grown, axis, 0)[:-1]
@@ -80,36 +81,36 @@ class FloodFill:
     def classify(self, points: np.ndarray, closest: np.ndarray) -> np.ndarray:
         """Label points [Q, 3]: a point of the band takes the label of a free voxel it sees.
 
-        It looks away from the surface first, then all around. What sees no free voxel stays BAND: it lies in a part,
-        or in a gap, thinner than the band.
+        It looks away from the surface first, then all around. A point that sees no free voxel stays NARROW_BAND: it
+        lies in a part, or in a gap, thinner than the band.
 
         Args:
             closest: surface point closest to each point [Q, 3].
         """
         labels = self.lookup(points)
-        band = np.flatnonzero(labels == BAND)
+        band = np.flatnonzero(labels == NARROW_BAND)
         away = points[band] - closest[band]
         clearance = np.linalg.norm(away, axis=1)
         away /= np.maximum(clearance, 1e-12)[:, None]
         labels[band] = self._look(points[band], away[:, None], clearance, stride=0.5, steps=8)[:, 0]
-        unseen = labels[band] == BAND
+        unseen = labels[band] == NARROW_BAND
         band, clearance = band[unseen], clearance[unseen]
         for start in range(0, len(band), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             seen = self._look(points[band[chunk]], _DIRECTIONS[None], clearance[chunk], stride=1.0, steps=_STEPS)
-            kinds = (OUTSIDE, ENCLOSED, WOUND, UNSURE)
+            kinds = (OUTSIDE, ENCLOSED, INSIDE_BY_WINDING, UNSURE)
             outside, enclosed, wound, unsure = ((seen == kind).sum(axis=1) for kind in kinds)
             is_mixed = (unsure > 0) | (wound > 0) & (outside > 0) | self._is_exact & (enclosed > 0) & (outside > 0)
-            open_vote = np.where(is_mixed, UNSURE, np.where(wound > 0, WOUND, OUTSIDE))
+            open_vote = np.where(is_mixed, UNSURE, np.where(wound > 0, INSIDE_BY_WINDING, OUTSIDE))
             is_enclosed = enclosed > outside + wound + unsure
             vote = np.where(is_enclosed & ~(is_mixed & self._is_exact), ENCLOSED, open_vote)
-            labels[band[chunk]] = np.where(seen.any(axis=1), vote, BAND)
+            labels[band[chunk]] = np.where(seen.any(axis=1), vote, NARROW_BAND)
         return labels
 
     def _look(
         self, points: np.ndarray, directions: np.ndarray, clearance: np.ndarray, *, stride: float, steps: int
     ) -> np.ndarray:
-        """Return the label of the first free voxel on each ray, BAND where the surface hides it; uint8 [Q, D].
+        """Return the label of the first free voxel on each ray, NARROW_BAND where the surface hides it; uint8 [Q, D].
 
         Args:
             directions: unit length [Q or 1, D, 3].

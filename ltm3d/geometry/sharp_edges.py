@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh, corner_edges, corner_pairs, face_cross
-from ltm3d.geometry.sampling import SurfaceSamples, surface_colors
+from ltm3d.geometry.surface_points import SurfaceSamples, surface_colors
 
 MIN_ANGLE = 30.0  # degrees
 _FOLDED = -0.9999  # cosine at which two faces lie on each other: the two sides of a sheet, not an edge

@@ -1,8 +1,8 @@
 """Signed distance to any mesh, whatever its winding, holes and overlaps.
 
-Size: the true distance to the original triangles. Sign: where the surface is closed and its parts are oriented alike,
-inside = wound around (|generalised winding number| > 0.5, Jacobson et al. 2013). Elsewhere inside = enclosed by the
-flood fill, or wound around.
+Size: the true distance to the original triangles. Sign, by the generalised winding number w (Jacobson et al. 2013):
+a closed surface whose parts are oriented alike has its inside where |w| > 0.5. Any other surface has its inside where
+the flood fill finds an enclosed space, or where |w| > 0.5.
 """
 
 from functools import cached_property
@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from ltm3d.geometry.mesh import Mesh, doubled_share, has_no_boundary
-from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, UNSURE, WOUND, FloodFill
+from ltm3d.geometry.occupancy import ENCLOSED, INSIDE_BY_WINDING, NARROW_BAND, OUTSIDE, UNSURE, FloodFill
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.geometry.triangle_tree import TriangleTree
 
 FLOOD_RESOLUTION = 96
 _NUM_PROBES = 4096
-_CLEARLY = 0.3  # difference to 0.5 at which the winding number of a voxel that is seen will do
-_SURELY_NOT_WOUND = 0.4  # at the shore, so that 0.5 is not reached beyond
+_CLEARLY = 0.3  # the winding number of a voxel is a clear answer for the points that see it at this distance from 0.5
+_SURELY_OUTSIDE = 0.4  # winding number at the exterior shell, so that no point beyond reaches 0.5
 
 
 def is_closed(mesh: Mesh) -> bool:
@@ -28,10 +28,10 @@ def is_closed(mesh: Mesh) -> bool:
 class SignedDistance:
     """A mesh ready for distance queries; negative inside. Everything is deterministic and runs on one thread.
 
-    A winding number is harmonic off the surface, so it is largest where the open outside begins: the flood's shore.
-    There it is asked for voxel by voxel, and what lies in the band takes a clear answer of the voxels it sees. It is
-    asked for point by point where nothing or no clear answer is seen, and in the open where the shore does not rule
-    out that it is large.
+    A winding number is harmonic off the surface, so over the open outside it is largest at the exterior shell: the
+    outside voxels that touch the narrow band. It is computed for each voxel of the shell. A point of the narrow band
+    takes the label of the shell's voxels that it sees. The winding number is computed for a point itself where the
+    point sees no clear label, and for points of the open outside where the shell does not rule out a large value.
 
     Attributes:
         sign_by_winding: the surface is closed and oriented, so the winding number alone decides. It is the same
@@ -55,18 +55,18 @@ class SignedDistance:
             if self.sign_by_winding:
                 self._flood.decide_regions(np.abs(wound) > 0.5)
         else:
-            places, wound = self._wind_around_shore()
+            places, wound = self._wind_around_exterior_shell()
             self._flood.labels[tuple(places[wound > 0.5 - _CLEARLY].T)] = UNSURE
-            self._flood.labels[tuple(places[wound > 0.5 + _CLEARLY].T)] = WOUND
-            self._open_is_outside = bool((wound < _SURELY_NOT_WOUND).all())
+            self._flood.labels[tuple(places[wound > 0.5 + _CLEARLY].T)] = INSIDE_BY_WINDING
+            self._open_is_outside = bool((wound < _SURELY_OUTSIDE).all())
 
-    def _wind_around_shore(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the shore's voxels within the bounds [R, 3], and how often the surface winds around each, unsigned.
+    def _wind_around_exterior_shell(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the exterior shell's voxels within the bounds [R, 3], and the absolute winding number at each [R].
 
         One voxel of each block of 2 x 2 x 2 stands for the others. The band is two voxels thick at least, so no block
         reaches both sides of a sheet.
         """
-        places, centres = self._flood.shore()
+        places, centres = self._flood.exterior_shell()
         within = self._within_bounds(centres)
         places, centres = places[within], centres[within]
         block = np.ravel_multi_index(tuple(places.T // 2), self._flood.labels.shape)
@@ -85,12 +85,12 @@ class SignedDistance:
         distance = np.linalg.norm(points - closest, axis=1)
         label = self._flood.classify(points, closest)
         within = self._within_bounds(points)  # outside of them, no winding number counts
-        inside = (label == ENCLOSED) | (label == WOUND) & within
-        doubtful = (label == BAND) | (label == UNSURE)
+        inside = (label == ENCLOSED) | (label == INSIDE_BY_WINDING) & within
+        doubtful = (label == NARROW_BAND) | (label == UNSURE)
         if not self._open_is_outside:
-            doubtful |= np.isin(self._flood.lookup(points), (OUTSIDE, WOUND))
+            doubtful |= np.isin(self._flood.lookup(points), (OUTSIDE, INSIDE_BY_WINDING))
         doubtful &= within
-        inside[doubtful] = self._is_wound(points[doubtful])
+        inside[doubtful] = self._is_inside_by_winding(points[doubtful])
         return np.where(inside, -distance, distance)
 
     @property
@@ -108,8 +108,8 @@ class SignedDistance:
         low, high = self._mesh.vertices.min(axis=0), self._mesh.vertices.max(axis=0)
         points = (low + rng.random((_NUM_PROBES, 3), dtype=np.float32) * (high - low)).astype(np.float32)
         label = self._flood.lookup(points, self._flood_labels)
-        points, label = points[label != BAND], label[label != BAND]
-        enclosed, wound = label == ENCLOSED, self._is_wound(points)
+        points, label = points[label != NARROW_BAND], label[label != NARROW_BAND]
+        enclosed, wound = label == ENCLOSED, self._is_inside_by_winding(points)
         total = max(int((enclosed | wound).sum()), 1)
         return float((enclosed & ~wound).sum() / total), float((wound & ~enclosed).sum() / total)
 
@@ -117,5 +117,5 @@ class SignedDistance:
         low, high = self._mesh.vertices.min(axis=0), self._mesh.vertices.max(axis=0)
         return ((points > low) & (points < high)).all(axis=1)
 
-    def _is_wound(self, points: np.ndarray) -> np.ndarray:
+    def _is_inside_by_winding(self, points: np.ndarray) -> np.ndarray:
         return np.abs(self._tree.winding_numbers(points)) > 0.5

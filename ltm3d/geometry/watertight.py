@@ -12,8 +12,8 @@ import numpy as np
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.extraction import RESOLUTIONS, check_resolution, extract_mesh
 from ltm3d.geometry.mesh import Mesh, is_watertight
-from ltm3d.geometry.sampling import surface_colors
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.surface_points import surface_colors
 from ltm3d.geometry.triangle_tree import TriangleTree
 
 

@@ -1,7 +1,7 @@
 """Pre-norm transformer blocks, and the learned tokens they start from.
 
-What says `one_program` holds no branch on data: it is what torch.compile takes whole; what says `recomputable` may run
-again in the backward pass (`ltm3d.training.blocks`).
+A module marked `one_program` has no branch on data, so torch.compile takes it whole. A module marked `recomputable` may
+run again in the backward pass (`ltm3d.training.blocks`).
 """
 
 from typing import Any

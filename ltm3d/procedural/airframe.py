@@ -3,7 +3,7 @@
 import numpy as np
 
 from ltm3d.procedural.design import Attributes, Parameters
-from ltm3d.procedural.parts import Part, both_sides, box, post
+from ltm3d.procedural.solids import Part, both_sides, box, post
 from ltm3d.procedural.sweeps import blade, disc, fuselage, lathe, tube
 
 

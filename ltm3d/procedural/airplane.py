@@ -10,7 +10,7 @@ from ltm3d.procedural.airframe import (
     make_wings,
 )
 from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
-from ltm3d.procedural.parts import Part
+from ltm3d.procedural.solids import Part
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "variant": ("airliner", "biplane", "fighter jet", "propeller plane"),

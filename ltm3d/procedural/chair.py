@@ -3,7 +3,7 @@
 import numpy as np
 
 from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
-from ltm3d.procedural.parts import Part, both_sides, box, post, section, slab
+from ltm3d.procedural.solids import Part, both_sides, box, post, section, slab
 from ltm3d.procedural.sweeps import disc, ring, rounded_path, tube
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltm3d.procedural.parts import Rgb
+from ltm3d.procedural.solids import Rgb
 
 COLOURS: dict[str, Rgb] = {
     "red": (196, 42, 38),

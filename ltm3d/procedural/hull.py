@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltm3d.procedural.parts import Array, Part, loft
+from ltm3d.procedural.solids import Array, Part, loft
 from ltm3d.procedural.sweeps import tube
 
 _WALL = 0.045

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
-from ltm3d.procedural.parts import Part, box, post
+from ltm3d.procedural.solids import Part, box, post
 from ltm3d.procedural.sweeps import ball, disc, lathe, lathe_shell, ring, rounded_path, tube
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {

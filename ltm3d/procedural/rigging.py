@@ -4,7 +4,7 @@ import numpy as np
 
 from ltm3d.procedural.design import Attributes
 from ltm3d.procedural.hull import Hull
-from ltm3d.procedural.parts import Part, Rgb, box, post, slab
+from ltm3d.procedural.solids import Part, Rgb, box, post, slab
 from ltm3d.procedural.sweeps import tube
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ltm3d.procedural.parts import Array, Part, Point, loft, loop_loft, section
+from ltm3d.procedural.solids import Array, Part, Point, loft, loop_loft, section
 
 
 def rounded_path(corners: Sequence[Point], radius: float, *, steps: int = 5) -> Float[Array, "K 3"]:

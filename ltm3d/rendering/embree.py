@@ -8,7 +8,7 @@ import numpy as np
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.rendering.cameras import ViewConfig, standard_lights
-from ltm3d.rendering.film import Film, Views, Window, develop, window_of
+from ltm3d.rendering.pixels import PixelSums, Views, Window, develop, window_of
 from ltm3d.rendering.shading import albedo, corner_normals, diffuse_light
 
 
@@ -62,20 +62,20 @@ def _trace(scene: RayScene, corners: np.ndarray, camera: np.ndarray, window: Win
     return _Samples(index=hit, depth=hits.distance.reshape(-1)[hit], normals=normals, colors=values[:, 3:])
 
 
-def _expose(samples: _Samples, camera: np.ndarray, light: np.ndarray, window: Window, config: ViewConfig) -> Film:
+def _expose(samples: _Samples, camera: np.ndarray, light: np.ndarray, window: Window, config: ViewConfig) -> PixelSums:
     """Light the samples and add them up to pixels."""
     height, width = (length * config.supersample for length in window.shape)
     sky, headlight = light.tolist()
     shade = diffuse_light(samples.normals, camera[:3, :3], sky=sky, headlight=headlight)
-    film = np.zeros((height * width, 7), np.float32)  # linear colour, coverage, normal
-    film[samples.index, :3] = samples.colors * shade[:, None]
-    film[samples.index, 3] = 1
-    film[samples.index, 4:] = samples.normals
+    sums = np.zeros((height * width, 7), np.float32)  # linear colour, coverage, normal
+    sums[samples.index, :3] = samples.colors * shade[:, None]
+    sums[samples.index, 3] = 1
+    sums[samples.index, 4:] = samples.normals
     depth = np.full(height * width, np.inf, np.float32)
     depth[samples.index] = samples.depth
-    film = _pool(film.reshape(height, width, 7), config.supersample, np.add)
+    sums = _pool(sums.reshape(height, width, 7), config.supersample, np.add)
     depth = _pool(depth.reshape(height, width), config.supersample, np.minimum)
-    return Film(light=film[..., :4], normals=film[..., 4:], depth=depth)
+    return PixelSums(light=sums[..., :4], normals=sums[..., 4:], depth=depth)
 
 
 def _pool(values: np.ndarray, factor: int, combine: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:

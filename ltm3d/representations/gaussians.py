@@ -10,14 +10,14 @@ import numpy as np
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.rendering.cameras import ViewConfig, orbit_camera
 from ltm3d.rendering.embree import render
-from ltm3d.rendering.film import Views
+from ltm3d.rendering.pixels import Views
 from ltm3d.splatting.canonical import canonicalize
 from ltm3d.splatting.fitting import FitConfig, fit, held_out_views
 from ltm3d.splatting.initialization import initialize
-from ltm3d.splatting.pictures import measure_psnr, premultiply
+from ltm3d.splatting.picture_loss import measure_psnr, premultiply
 from ltm3d.splatting.record import Gaussians, to_parameters
 from ltm3d.splatting.visibility import look_up
 

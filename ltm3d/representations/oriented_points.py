@@ -6,8 +6,8 @@ import numpy as np
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import SurfaceSamples, sample_surface
 from ltm3d.geometry.sharp_edges import find_sharp_edges, sample_edges
+from ltm3d.geometry.surface_points import SurfaceSamples, sample_surface
 
 
 @dataclass(frozen=True, eq=False)

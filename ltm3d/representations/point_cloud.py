@@ -9,8 +9,8 @@ import numpy as np
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import farthest_points
 from ltm3d.geometry.sharp_edges import MIN_ANGLE
+from ltm3d.geometry.surface_points import farthest_points
 from ltm3d.representations.oriented_points import check_sharp_angle, sharp_points, surface_points
 
 

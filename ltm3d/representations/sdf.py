@@ -9,9 +9,9 @@ import numpy as np
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import SurfaceSamples, sample_surface
 from ltm3d.geometry.sharp_edges import MIN_ANGLE
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.surface_points import SurfaceSamples, sample_surface
 from ltm3d.representations.oriented_points import check_sharp_angle, sharp_points, surface_points
 
 _NUM_PROBES, _PROBE_STEP = 512, 0.002

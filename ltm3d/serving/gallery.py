@@ -15,7 +15,7 @@ from jaxtyping import Int
 from ltm3d.errors import ConfigError
 from ltm3d.serving.packing import squeeze_shape
 from ltm3d.serving.pages import WEBP_QUALITY, write_pages, write_shape_script
-from ltm3d.serving.pictures import GalleryPictures, magnification, turning_pictures
+from ltm3d.serving.still_pictures import GalleryPictures, magnification, turning_pictures
 from ltm3d.tokenizers.shape import Shape
 
 # L tokens

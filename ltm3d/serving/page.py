@@ -5,8 +5,8 @@ from string import Template
 from typing import Any
 
 from ltm3d.serving.packing import pack_shape
-from ltm3d.serving.pictures import magnification
 from ltm3d.serving.requests import RequestLimits
+from ltm3d.serving.still_pictures import magnification
 from ltm3d.serving.viewer import ASSETS, script_json, three_script, viewer_script
 from ltm3d.tokenizers.shape import Shape
 

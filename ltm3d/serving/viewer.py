@@ -15,7 +15,7 @@ from ltm3d.rendering.cameras import CANONICAL_AZIMUTH, CANONICAL_ELEVATION, View
 from ltm3d.rendering.shading import BLACK, GREY, KEY_DIRECTION, WHITE, diffuse_light
 from ltm3d.serving import ASSETS
 from ltm3d.serving.packing import pack_shape
-from ltm3d.serving.pictures import FIELD_OF_VIEW, magnification
+from ltm3d.serving.still_pictures import FIELD_OF_VIEW, magnification
 from ltm3d.tokenizers.shape import Shape
 
 # trimesh ships a viewer page whose one script is three.js, two add-ons, and last the page's own code.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ltm3d.errors import DataError
 from ltm3d.schema import RETRIED
-from ltm3d.shards.plan import SHARD_NAME, read_manifest
+from ltm3d.shards.manifest import SHARD_NAME, read_manifest
 from ltm3d.shards.write import TRIES_FILE, Reject
 
 MAX_OPEN_SHARDS = 64  # of a set; each field's memory map holds a file open, of which a process may have some thousand

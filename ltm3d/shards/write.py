@@ -13,7 +13,7 @@ import numpy as np
 
 from ltm3d.durability import durable_writing, sync_folder
 from ltm3d.schema import REASONS, Field
-from ltm3d.shards.plan import SHARD_FILE, SHARD_NAME, canonical_json
+from ltm3d.shards.manifest import SHARD_FILE, SHARD_NAME, canonical_json
 
 TRIES_FILE = "tries.json"
 

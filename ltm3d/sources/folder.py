@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from ltm3d.errors import AssetError, ConfigError, SourceError
-from ltm3d.geometry.mtl import parse_mtl
-from ltm3d.geometry.obj import decode_text, library_names
-from ltm3d.geometry.ply_file import texture_name
+from ltm3d.mesh_io.mtl import parse_mtl
+from ltm3d.mesh_io.obj import decode_text, library_names
+from ltm3d.mesh_io.ply_file import texture_name
 from ltm3d.schema import ObjectRecord
-from ltm3d.sources.captions import make_caption, read_captions, words_of
+from ltm3d.sources.caption_files import make_caption, read_captions, words_of
 from ltm3d.sources.faults import MAX_BYTES, faulty, printable, read_file
 from ltm3d.sources.licences import normalize_licence
 from ltm3d.sources.source import check_settings, select_records

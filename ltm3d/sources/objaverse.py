@@ -11,9 +11,9 @@ from typing import Any
 
 from ltm3d.errors import AssetError, ConfigError, SourceError
 from ltm3d.schema import ObjectRecord
-from ltm3d.sources.captions import make_caption, read_captions, words_of
-from ltm3d.sources.download import download
+from ltm3d.sources.caption_files import make_caption, read_captions, words_of
 from ltm3d.sources.faults import MAX_BYTES, faulty, names_of, number_of, read_file, text_of
+from ltm3d.sources.fetch_file import download
 from ltm3d.sources.licences import normalize_licence
 from ltm3d.sources.source import check_settings, pick_uids, select_records
 

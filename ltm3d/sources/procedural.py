@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.geometry.export import mesh_to_glb
+from ltm3d.mesh_io.writing import mesh_to_glb
 from ltm3d.procedural.objects import CATEGORIES, build_mesh, draw_object
 from ltm3d.schema import ObjectRecord
 from ltm3d.sources.source import check_settings, select_records

@@ -11,7 +11,7 @@ from typing import Any
 
 from ltm3d.errors import AssetError, SourceError
 from ltm3d.schema import SPLITS, ObjectRecord
-from ltm3d.sources.captions import make_caption, read_captions, words_of
+from ltm3d.sources.caption_files import make_caption, read_captions, words_of
 from ltm3d.sources.faults import MAX_BYTES, faulty, read_file, text_of
 from ltm3d.sources.licences import normalize_licence
 from ltm3d.sources.source import check_settings, select_records

@@ -1,10 +1,10 @@
 """Compiled front-to-back blending of splats, and its gradient.
 
-Splat by splat, not pixel by pixel: each is drawn over the pixels that it can reach, into one film that stays in the
+Splat by splat, not pixel by pixel: each is drawn over the pixels that it can reach, into one rgba that stays in the
 cache. Nothing is sorted by tile, no pixel looks at a splat far from it, and the gradient of a splat is summed up on the
 spot. Rows of splats and of their gradients: see `projection.py`.
 
-A film lies in blocks of 4 x 2 pixels, [H / 2, W / 4, channels, 8]. The loop over a block has no branches, so that the
+A rgba lies in blocks of 4 x 2 pixels, [H / 2, W / 4, channels, 8]. The loop over a block has no branches, so that the
 compiler turns it into vector instructions.
 """
 
@@ -26,15 +26,15 @@ _C2, _C3, _C4, _C5, _C6 = (np.float32(1 / math.factorial(n)) for n in range(2, 7
 
 
 @compiled()
-def blend(splats: np.ndarray, order: np.ndarray, num_rows: int, num_columns: int, film: np.ndarray) -> None:
+def blend(splats: np.ndarray, order: np.ndarray, num_rows: int, num_columns: int, rgba: np.ndarray) -> None:
     """Draw splats [G, 11] in this order [K]: colours times alpha, and alpha.
 
     C += α T c,  T ← (1 − α) T. While drawing, alpha's place holds T, negative once the pixel is full.
 
     Args:
-        film: [H / 2 · W / 4 · 4 · 8], overwritten.
+        rgba: [H / 2 · W / 4 · 4 · 8], overwritten.
     """
-    blocks = film.reshape(num_rows, num_columns, 4, LANES)
+    blocks = rgba.reshape(num_rows, num_columns, 4, LANES)
     blocks[:, :, :3] = _ZERO
     blocks[:, :, 3] = _ONE
     for i in order:
@@ -52,7 +52,7 @@ def blend(splats: np.ndarray, order: np.ndarray, num_rows: int, num_columns: int
                 start_x = np.float32(column * BLOCK_WIDTH) + _HALF - u
                 for lane in range(LANES):
                     at = base + np.uintp(lane)
-                    transmittance = film[at + np.uintp(3 * LANES)]
+                    transmittance = rgba[at + np.uintp(3 * LANES)]
                     dx, dy = start_x + np.float32(lane % BLOCK_WIDTH), start_y + np.float32(lane // BLOCK_WIDTH)
                     power = _HALF * (a * dx * dx + c * dy * dy) + b * dx * dy
                     r = _CENTER - min(power, _TOP) * _EIGHTH
@@ -64,10 +64,10 @@ def blend(splats: np.ndarray, order: np.ndarray, num_rows: int, num_columns: int
                     reached = (alpha >= _MIN_ALPHA) & (transmittance > _ZERO)
                     drawn = reached & (behind > _MIN_TRANSMITTANCE)
                     weight = alpha * transmittance if drawn else _ZERO
-                    film[at] += weight * red
-                    film[at + np.uintp(LANES)] += weight * green
-                    film[at + np.uintp(2 * LANES)] += weight * blue
-                    film[at + np.uintp(3 * LANES)] = behind if drawn else (-transmittance if reached else transmittance)
+                    rgba[at] += weight * red
+                    rgba[at + np.uintp(LANES)] += weight * green
+                    rgba[at + np.uintp(2 * LANES)] += weight * blue
+                    rgba[at + np.uintp(3 * LANES)] = behind if drawn else (-transmittance if reached else transmittance)
     blocks[:, :, 3] = _ONE - np.abs(blocks[:, :, 3])
 
 
@@ -75,12 +75,12 @@ def blend(splats: np.ndarray, order: np.ndarray, num_rows: int, num_columns: int
 def blend_backward(
     splats: np.ndarray,
     order: np.ndarray,
-    film: np.ndarray,
-    film_gradient: np.ndarray,
+    rgba: np.ndarray,
+    rgba_gradient: np.ndarray,
     state: np.ndarray,
     splat_gradient: np.ndarray,
 ) -> None:
-    """Fill the rows of splat_gradient [G, 9] named by order [K]; film and film_gradient [H / 2, W / 4, 4, 8].
+    """Fill the rows of splat_gradient [G, 9] named by order [K]; rgba and rgba_gradient [H / 2, W / 4, 4, 8].
 
     Again front to back, with g the gradient of the pixel's colour and B = g · (colour from behind) − ∂A · T_end, which
     at first is all the pixel's colour: ∂α = T g · c − B_behind / (1 − α), ∂power = −α ∂α, where α is not cut.
@@ -88,15 +88,15 @@ def blend_backward(
     Args:
         state: room for T, B and g of each pixel [H / 2 · W / 4 · 5 · 8].
     """
-    num_rows, num_columns = film.shape[0], film.shape[1]
+    num_rows, num_columns = rgba.shape[0], rgba.shape[1]
     blocks = state.reshape(num_rows, num_columns, 5, LANES)
     for row in range(num_rows):
         for column in range(num_columns):
             for lane in range(LANES):
-                behind = (film[row, column, 3, lane] - _ONE) * film_gradient[row, column, 3, lane]
+                behind = (rgba[row, column, 3, lane] - _ONE) * rgba_gradient[row, column, 3, lane]
                 for n in range(3):
-                    g = film_gradient[row, column, n, lane]
-                    behind += g * film[row, column, n, lane]
+                    g = rgba_gradient[row, column, n, lane]
+                    behind += g * rgba[row, column, n, lane]
                     blocks[row, column, 2 + n, lane] = g
                 blocks[row, column, 0, lane], blocks[row, column, 1, lane] = _ONE, behind
     for i in order:

@@ -14,10 +14,10 @@ from ltm3d.splatting.camera import Pinhole
 from ltm3d.splatting.rasterize import Drawing, rasterize, rasterize_backward, to_blocks
 
 
-def draw_film(parameters: Float[Tensor, "G 14"], view: Pinhole) -> Float[Tensor, "H W 4"]:
+def draw_rgba(parameters: Float[Tensor, "G 14"], view: Pinhole) -> Float[Tensor, "H W 4"]:
     """Draw a table of Gaussians, float32 on any device: colours times alpha, and alpha."""
-    film: Tensor = _Rasterize.apply(parameters, view)
-    return film
+    rgba: Tensor = _Rasterize.apply(parameters, view)
+    return rgba
 
 
 class _Rasterize(torch.autograd.Function):
@@ -26,14 +26,14 @@ class _Rasterize(torch.autograd.Function):
         ctx.table = _to_numpy(parameters)
         ctx.view = view
         ctx.drawing = rasterize(ctx.table, view)
-        return torch.from_numpy(ctx.drawing.film).to(parameters.device)
+        return torch.from_numpy(ctx.drawing.rgba).to(parameters.device)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (film_gradient,) = gradients
+        (rgba_gradient,) = gradients
         drawing: Drawing = ctx.drawing
-        gradient = rasterize_backward(ctx.table, ctx.view, drawing, to_blocks(_to_numpy(film_gradient)))
-        return torch.from_numpy(gradient).to(film_gradient.device), None
+        gradient = rasterize_backward(ctx.table, ctx.view, drawing, to_blocks(_to_numpy(rgba_gradient)))
+        return torch.from_numpy(gradient).to(rgba_gradient.device), None
 
 
 def _to_numpy(values: Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from ltm3d.errors import ConfigError
 from ltm3d.splatting.adam import Adam
 from ltm3d.splatting.camera import pinhole
-from ltm3d.splatting.pictures import absolute_error, measure_psnr, premultiply
+from ltm3d.splatting.picture_loss import absolute_error, measure_psnr, premultiply
 from ltm3d.splatting.rasterize import rasterize, rasterize_backward, to_blocks
 from ltm3d.splatting.record import (
     COLORS,
@@ -100,11 +100,11 @@ def fit(
     """
     _check_views(images, cameras, config)
     started = time.process_time()
-    films = premultiply(images)
-    held_out = held_out_views(len(films), config.num_held_out)
-    parameters = _optimize(to_parameters(initial), films[~held_out], cameras[~held_out], field_of_view, config, seed)
+    rgbas = premultiply(images)
+    held_out = held_out_views(len(rgbas), config.num_held_out)
+    parameters = _optimize(to_parameters(initial), rgbas[~held_out], cameras[~held_out], field_of_view, config, seed)
     cpu_seconds = time.process_time() - started
-    psnr = measure_psnr(parameters, films, cameras, field_of_view=field_of_view)
+    psnr = measure_psnr(parameters, rgbas, cameras, field_of_view=field_of_view)
     report = FitReport(
         psnr_fitted=float(psnr[~held_out].mean()),
         psnr_held_out=float(psnr[held_out].mean()) if held_out.any() else math.nan,
@@ -122,13 +122,13 @@ def held_out_views(num_views: int, num_held_out: int) -> np.ndarray:
 
 
 def _optimize(
-    parameters: np.ndarray, films: np.ndarray, cameras: np.ndarray, field_of_view: float, config: FitConfig, seed: int
+    parameters: np.ndarray, rgbas: np.ndarray, cameras: np.ndarray, field_of_view: float, config: FitConfig, seed: int
 ) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    resolution = films.shape[1]
+    resolution = rgbas.shape[1]
     views = [pinhole(camera, field_of_view=field_of_view, resolution=resolution) for camera in cameras]
     adam = Adam((len(parameters), NUM_PARAMETERS), low=_bounds(-1.0), high=_bounds(1.0))
-    targets = to_blocks(films)
+    targets = to_blocks(rgbas)
     block_gradient = np.empty_like(targets[0])
     waiting: list[int] = []
     for step in range(config.num_steps):

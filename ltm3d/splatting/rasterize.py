@@ -27,7 +27,7 @@ class Drawing:
     order: np.ndarray
 
     @property
-    def film(self) -> np.ndarray:
+    def rgba(self) -> np.ndarray:
         """Colours times alpha, and alpha, float32 [H, W, 4]."""
         return from_blocks(self.blocks)
 
@@ -69,25 +69,25 @@ def rasterize_backward(
     return gradient
 
 
-def to_blocks(film: np.ndarray) -> np.ndarray:
-    """Put a film [..., H, W, D] in blocks [..., R, C, D, 8]."""
-    *rest, height, width, depth = film.shape
-    blocks = film.reshape(*rest, height // BLOCK_HEIGHT, BLOCK_HEIGHT, width // BLOCK_WIDTH, BLOCK_WIDTH, depth)
+def to_blocks(rgba: np.ndarray) -> np.ndarray:
+    """Put a rgba [..., H, W, D] in blocks [..., R, C, D, 8]."""
+    *rest, height, width, depth = rgba.shape
+    blocks = rgba.reshape(*rest, height // BLOCK_HEIGHT, BLOCK_HEIGHT, width // BLOCK_WIDTH, BLOCK_WIDTH, depth)
     blocks = np.moveaxis(blocks, (-4, -2), (-2, -1))  # [..., R, 2, C, 4, D] -> [..., R, C, D, 2, 4]
     return np.ascontiguousarray(blocks).reshape(*blocks.shape[:-2], LANES)
 
 
 def from_blocks(blocks: np.ndarray) -> np.ndarray:
-    """Put blocks [..., R, C, D, 8] together to a film [..., H, W, D]."""
+    """Put blocks [..., R, C, D, 8] together to a rgba [..., H, W, D]."""
     *rest, num_rows, num_columns, depth, _ = blocks.shape
     pixels = blocks.reshape(*blocks.shape[:-1], BLOCK_HEIGHT, BLOCK_WIDTH)
     pixels = np.moveaxis(pixels, (-2, -1), (-4, -2))  # [..., R, C, D, 2, 4] -> [..., R, 2, C, 4, D]
     return np.ascontiguousarray(pixels).reshape(*rest, num_rows * BLOCK_HEIGHT, num_columns * BLOCK_WIDTH, depth)
 
 
-def composite(film: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Lay a film [H, W, 4] over a colour [3]: [H, W, 3]."""
-    return film[..., :3] + (1 - film[..., 3:]) * background
+def composite(rgba: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Lay a rgba [H, W, 4] over a colour [3]: [H, W, 3]."""
+    return rgba[..., :3] + (1 - rgba[..., 3:]) * background
 
 
 def front_to_back(depth: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
     points with features ─► cross-attention of L learnable queries ─► N(mean, std) [L, D] ─► self-attention
 
 The queries are learnable, so that token i means the same thing in every shape: the generator's position
-embeddings and the reconstruction module rest on it (docs/architecture.md, "token identity"). Each query has an
+embeddings and LTR rest on it (docs/architecture.md, "token identity"). Each query has an
 anchor, a learnable point in space, and attention prefers what is near it. Without that, small models spend most of
 their training finding out where each token should look. The set itself is 3DShape2VecSet's (Zhang et al. 2023).
 """

@@ -14,7 +14,7 @@ from ltm3d.errors import ConfigError
 from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.read import ShardSet
-from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples, check_share, split_points
+from ltm3d.tokenizers.target_examples import SdfExampleConfig, SdfExamples, check_share, split_points
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, Precision, Tokenizer, stored_points
 
 # B batch, Q queries, L tokens, D token channels

@@ -22,7 +22,7 @@ from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import FeedForward
 from ltm3d.shards.read import ShardSet
 from ltm3d.splatting.camera import pinhole
-from ltm3d.splatting.differentiable import draw_film
+from ltm3d.splatting.differentiable import draw_rgba
 from ltm3d.splatting.record import (
     COLORS,
     LOG_SCALES,
@@ -124,7 +124,7 @@ class GaussiansTokenizer(AnchoredTokenizer):
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Parameters against the nearest fitted Gaussian, pictures against its pictures, and the posterior's KL.
 
-        Batch: `gaussians` [B, S, 14] to encode, `target` [B, G, 14], `films` [B, V, H, W, 4] of it from `cameras`
+        Batch: `gaussians` [B, S, 14] to encode, `target` [B, G, 14], `rgbas` [B, V, H, W, 4] of it from `cameras`
         [B, V, 4, 4] that see `field_of_view` [B] degrees.
         """
         config = self.config
@@ -144,10 +144,10 @@ class GaussiansTokenizer(AnchoredTokenizer):
         self, tables: Float[Tensor, "B G 14"], batch: Mapping[str, Tensor], random: StepRandom
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Return absolute error and SSIM over a random background, the same for both."""
-        films = batch["films"]
-        num_views, resolution = films.shape[1:3]
+        rgbas = batch["rgbas"]
+        num_views, resolution = rgbas.shape[1:3]
         drawn = [
-            draw_film(table, pinhole(camera, field_of_view=angle, resolution=resolution))
+            draw_rgba(table, pinhole(camera, field_of_view=angle, resolution=resolution))
             for table, cameras, angle in zip(
                 tables.float(), batch["cameras"].cpu().numpy(), batch["field_of_view"].tolist(), strict=True
             )
@@ -155,8 +155,8 @@ class GaussiansTokenizer(AnchoredTokenizer):
         ]
         background = random.uniform(3).repeat_interleave(num_views, dim=0)[:, None, None]
         made, true = (
-            (film[..., :3] + (1 - film[..., 3:]) * background).permute(0, 3, 1, 2)
-            for film in (torch.stack(drawn), films.flatten(0, 1))
+            (rgba[..., :3] + (1 - rgba[..., 3:]) * background).permute(0, 3, 1, 2)
+            for rgba in (torch.stack(drawn), rgbas.flatten(0, 1))
         )
         return (made - true).abs().mean(), ssim(made, true).mean()
 

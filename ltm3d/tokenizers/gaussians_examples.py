@@ -10,7 +10,7 @@ from ltm3d.splatting.camera import pinhole
 from ltm3d.splatting.rasterize import rasterize
 from ltm3d.splatting.record import MEANS, from_parameters, to_parameters
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch
-from ltm3d.tokenizers.examples import TargetExamples
+from ltm3d.tokenizers.target_examples import TargetExamples
 
 # G Gaussians, V views, H W pixels
 
@@ -57,7 +57,7 @@ class GaussiansExamples(TargetExamples):
     config: GaussiansExampleConfig
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return `gaussians` [S, 14], `target` [G, 14], `films` [V, H, W, 4], `cameras` [V, 4, 4], `field_of_view`."""
+        """Return `gaussians` [S, 14], `target` [G, 14], `rgbas` [V, H, W, 4], `cameras` [V, 4, 4], `field_of_view`."""
         config = self.config
         table = np.array(self.targets.get("gaussians", index), np.float32)
         if max(config.num_gaussians, config.num_target) > len(table):
@@ -73,14 +73,14 @@ class GaussiansExamples(TargetExamples):
                 table = to_parameters(stretch_gaussians(from_parameters(table), stretch))
         stride = len(table) // config.num_gaussians
         cameras = random_cameras(config.num_views, table[:, MEANS], field_of_view=config.field_of_view, rng=rng)
-        films = [
-            rasterize(table, pinhole(camera, field_of_view=config.field_of_view, resolution=config.resolution)).film
+        rgbas = [
+            rasterize(table, pinhole(camera, field_of_view=config.field_of_view, resolution=config.resolution)).rgba
             for camera in cameras
         ]
         return {
             "gaussians": table[int(rng.integers(stride)) :: stride][: config.num_gaussians],
             "target": table[rng.choice(len(table), config.num_target, replace=False)],
-            "films": np.stack(films),
+            "rgbas": np.stack(rgbas),
             "cameras": cameras,
             "field_of_view": np.asarray(config.field_of_view, np.float32),
         }

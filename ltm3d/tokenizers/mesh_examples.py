@@ -6,7 +6,7 @@ import numpy as np
 
 from ltm3d.representations.mesh import PADDING, dequantize, quantize, sort_faces
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch
-from ltm3d.tokenizers.examples import TargetExamples
+from ltm3d.tokenizers.target_examples import TargetExamples
 
 # L faces with padding
 

@@ -20,8 +20,8 @@ from ltm3d.nn.randomness import StepRandom, seeded_generator
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.anchored import NUM_FREQUENCIES, AnchoredConfig, AnchoredTokenizer
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch, stretch_normals
-from ltm3d.tokenizers.examples import TargetExamples
 from ltm3d.tokenizers.point_decoders import POINT_WIDTH, FixedPoints, FlowPoints
+from ltm3d.tokenizers.target_examples import TargetExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, stored_points
 
 # B batch, S surface points, L tokens, D token channels

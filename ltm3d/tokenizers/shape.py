@@ -7,7 +7,7 @@ import numpy as np
 from ltm3d import schema
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.splatting.record import Gaussians, from_parameters, to_parameters
 
 Shape = Mesh | PointCloud | Gaussians

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from ltm3d.errors import ModelError
-from ltm3d.geometry.export import mesh_bytes
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.geometry.point_cloud import PointCloud
 from ltm3d.geometry.point_cloud import ply_bytes as cloud_bytes
-from ltm3d.splatting.ply import ply_bytes as gaussians_bytes
+from ltm3d.mesh_io.writing import mesh_bytes
+from ltm3d.splatting.splat_ply import ply_bytes as gaussians_bytes
 from ltm3d.tokenizers.shape import Shape
 
 

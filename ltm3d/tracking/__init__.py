@@ -1,1 +1,1 @@
-"""What a run was and what it gave, in MLflow: runs, figures, files, model versions."""
+"""What a run was and what it gave, in MLflow: parameters, metrics, data sets and files."""

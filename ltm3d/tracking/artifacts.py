@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ltm3d.geometry.export import write_mesh
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.mesh_io.writing import write_mesh
 from ltm3d.rendering.turntable import turntable
 
 PAPER = 255

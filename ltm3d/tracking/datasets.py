@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ltm3d.shards.plan import SHARD_FILE, read_manifest
+from ltm3d.shards.manifest import SHARD_FILE, read_manifest
 from ltm3d.tracking.provenance import file_hash
 
 LENGTH = 32  # of a digest; MLflow takes 36

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ltm3d.freshness.code import StageCode
+from ltm3d.freshness.stage_code import StageCode
 
 UNKNOWN = "unknown"
 CHUNK = 1 << 20

@@ -13,7 +13,7 @@ from ltm3d.errors import ConfigError
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.engine import TorchEngine
-from ltm3d.training.loop import Outlets, Place, run_steps, validate
+from ltm3d.training.loop import Callbacks, DistContext, run_steps, validate
 
 CHUNK = 5  # steps between two looks at the clock; the first chunk warms up and is not counted
 MAX_CHUNKS = 9
@@ -53,7 +53,7 @@ def measure_costs(
     validation: ExampleSet,
     *,
     config: TrainingConfig,
-    place: Place,
+    context: DistContext,
     seconds: float,
     scratch: Path,
 ) -> Costs:
@@ -64,9 +64,9 @@ def measure_costs(
         scratch: a folder on the disk that will hold the checkpoints.
     """
     started = time.perf_counter()
-    engine = TorchEngine(build_model(), config, world_size=1, device=place.device)
+    engine = TorchEngine(build_model(), config, world_size=1, device=context.device)
     rates: list[float] = []
-    outlets = Outlets(
+    callbacks = Callbacks(
         metrics=lambda step, metrics: rates.append(metrics["train/samples_per_second"]),
         checkpoint=lambda step: None,
     )
@@ -74,12 +74,19 @@ def measure_costs(
         part = replace(config, num_steps=(chunk + 1) * CHUNK, log_every=CHUNK)
         first_step = chunk * CHUNK
         run_steps(
-            engine, examples, None, config=part, place=place, average=None, first_step=first_step, outlets=outlets
+            engine,
+            examples,
+            None,
+            config=part,
+            context=context,
+            average=None,
+            first_step=first_step,
+            callbacks=callbacks,
         )
         if len(rates) > 1 and time.perf_counter() - started > MAX_SHARE * seconds:
             break
     validating = time.perf_counter()
-    validate(engine, validation, config=config, place=place)
+    validate(engine, validation, config=config, context=context)
     saving = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         engine.save(Path(folder), {})

@@ -14,11 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.training.blocks import prepare_blocks
+from ltm3d.training.checkpoints.zero_state import load_state, save_state
 from ltm3d.training.config import TrainingConfig, autocast_dtype, micro_batch_size
 from ltm3d.training.layout import Layout, Partitioned, Sliced, Whole
 from ltm3d.training.optimizer import build_optimizer, carry_fault, clip_or_skip, set_learning_rate
 from ltm3d.training.zero import deepspeed_config, import_deepspeed
-from ltm3d.training.zero_state import load_state, save_state
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ import torch
 from torch import distributed as dist
 
 from ltm3d.errors import Ltm3dError
-from ltm3d.training.checkpoint import STEPPING_FILE, STOP_FILE, checkpoint_folder, committed
-from ltm3d.training.loop import Place
+from ltm3d.training.checkpoints.files import STEPPING_FILE, STOP_FILE, checkpoint_folder, committed
+from ltm3d.training.loop import DistContext
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ class Interruption:
         notice: says whether the machine under this worker, or one of its peers, is about to be taken away.
     """
 
-    def __init__(self, place: Place, run_dir: Path, notice: Callable[[], bool]) -> None:
-        self.world_size = place.world_size
-        self.path = run_dir / STOP_FILE if place.rank == 0 else None
+    def __init__(self, context: DistContext, run_dir: Path, notice: Callable[[], bool]) -> None:
+        self.world_size = context.world_size
+        self.path = run_dir / STOP_FILE if context.rank == 0 else None
         self.is_heard_of = False
         self.notice = notice
         self.noticed = False

@@ -16,16 +16,16 @@ from torch import nn
 
 from ltm3d import errors
 from ltm3d.errors import Ltm3dError
-from ltm3d.freshness.code import NO_CODE, StageCode
+from ltm3d.freshness.stage_code import NO_CODE, StageCode
 from ltm3d.nn.weights import WEIGHTS_FILE
 from ltm3d.resources import Resources
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
+from ltm3d.training.checkpoints.weights_export import start_key
 from ltm3d.training.config import TrainingConfig, identity, micro_batch_size
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.engine import engine_name
-from ltm3d.training.export import start_key
 from ltm3d.training.interruption import TrainingStopped, stopped_line, stopping_on_signals
-from ltm3d.training.loop import Place, TrainingDiverged
+from ltm3d.training.loop import DistContext, TrainingDiverged
 from ltm3d.training.progress import OnMetrics, following
 from ltm3d.training.worker import Job, run_worker
 
@@ -127,8 +127,8 @@ def train_locally(
         working_directory=Path.cwd(),
         num_threads=torch.get_num_threads(),
     )
-    place = Place(device=torch.device(device))
-    return _run(job, run_key, NO_CODE, on_metrics, lambda: run_worker(job, place))
+    context = DistContext(device=torch.device(device))
+    return _run(job, run_key, NO_CODE, on_metrics, lambda: run_worker(job, context))
 
 
 def _run(
@@ -263,14 +263,14 @@ def _ray_worker(job: Job) -> None:
     logging.getLogger("ltm3d").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     context = ray.train.get_context()
-    place = Place(
+    context = DistContext(
         rank=context.get_world_rank(),
         world_size=context.get_world_size(),
         device=get_device(),
         peak_tflops=job.peak_tflops,
     )
 
-    run_worker(job, place, notice=_preemption_notice())
+    run_worker(job, context, notice=_preemption_notice())
 
 
 def _preemption_notice() -> Callable[[], bool]:

@@ -44,7 +44,7 @@ class TrainingDiverged(Ltm3dError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DistContext:
     """Which worker this is, and where its tensors live.
 
     Attributes:
@@ -77,7 +77,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlets:
+class Callbacks:
     """What the loop hands out, on every worker; steps are counted as done, from 1.
 
     Attributes:
@@ -99,10 +99,10 @@ def run_steps(
     validation: ExampleSet | None,
     *,
     config: TrainingConfig,
-    place: Place,
+    context: DistContext,
     average: ParameterAverage | None,
     first_step: int,
-    outlets: Outlets,
+    callbacks: Callbacks,
     num_skipped: int = 0,
     flops_per_sample: float | None = None,
 ) -> None:
@@ -118,13 +118,13 @@ def run_steps(
     rows: list[dict[str, Tensor]] = []  # one a step since the last metrics
     seconds = 0.0
     engine.model.train()
-    with reading(_reads(examples, first_step, config, place), ahead=config.prefetch) as loader:
+    with reading(_reads(examples, first_step, config, context), ahead=config.prefetch) as loader:
         for step in range(first_step, config.num_steps):
             started = time.perf_counter()
             losses = []
-            for positions in _micro_positions(config, place):
-                batch = _to_device(loader.next(), place.device)
-                losses.append(engine.accumulate(batch, StepRandom(config.seed, step, positions, place.device)))
+            for positions in _micro_positions(config, context):
+                batch = _to_device(loader.next(), context.device)
+                losses.append(engine.accumulate(batch, StepRandom(config.seed, step, positions, context.device)))
             grad_norm = engine.step(learning_rate_at(config, step))
             if average is not None:
                 average.update(step, grad_norm.isfinite())
@@ -132,69 +132,69 @@ def run_steps(
 
             done = step + 1
             ends = done == config.num_steps
-            saves = outlets.wants_checkpoint() or ends or done % config.checkpoint_every == 0
+            saves = callbacks.wants_checkpoint() or ends or done % config.checkpoint_every == 0
             validates = validation is not None and (ends or done % config.validate_every == 0)
             measures = saves or validates or done % config.log_every == 0
             if measures:
-                place.wait()
+                context.wait()
             seconds += time.perf_counter() - started
             if not measures:
                 continue
-            metrics, skipped = _summarise(rows, place)
+            metrics, skipped = _summarise(rows, context)
             for row, rank, value in skipped:
                 num_skipped += 1
-                fault = _fault(rank, value, done - len(rows) + row, examples, config, place)
+                fault = _fault(rank, value, done - len(rows) + row, examples, config, context)
                 if num_skipped > config.max_skipped_steps:
                     raise _diverged(fault, num_skipped, config)
-                if place.rank == 0:
+                if context.rank == 0:
                     logger.warning("skipped: %s", fault)
             metrics["train/learning_rate"] = learning_rate_at(config, step)
             metrics[SKIPPED] = num_skipped
-            metrics |= _speed(len(rows), seconds, loader.take_waited(), flops_per_sample, config, place)
+            metrics |= _speed(len(rows), seconds, loader.take_waited(), flops_per_sample, config, context)
             rows, seconds = [], 0.0
             if validation is not None and validates:
                 with nullcontext() if average is None else average.applied():
-                    figures = validate(engine, validation, config=config, place=place)
-                    outlets.validated(done, figures["validation/loss"])
+                    figures = validate(engine, validation, config=config, context=context)
+                    callbacks.validated(done, figures["validation/loss"])
                 metrics |= figures
-            outlets.metrics(done, metrics)
+            callbacks.metrics(done, metrics)
             if saves:
-                outlets.checkpoint(done)
+                callbacks.checkpoint(done)
 
 
 @torch.no_grad()
-def validate(engine: Engine, examples: ExampleSet, *, config: TrainingConfig, place: Place) -> Metrics:
+def validate(engine: Engine, examples: ExampleSet, *, config: TrainingConfig, context: DistContext) -> Metrics:
     """Return the mean loss and terms over all validation examples, with the same random draws each time."""
     totals: dict[str, float] = {}
     seed = validation_seed(config.seed)
     engine.model.eval()
     for start in range(0, len(examples), config.global_batch_size):
-        for positions in _micro_positions(config, place):
+        for positions in _micro_positions(config, context):
             present = [position for position in positions if start + position < len(examples)]
             if present or engine.zero_stage == 3:  # whose workers call the model together, with a sample that counts 0
                 given = present or [0]
                 batch = validation_batch(examples, [start + position for position in given], seed=config.seed)
-                random = StepRandom(seed, start // config.global_batch_size, given, place.device)
-                loss, terms = engine.losses(_to_device(batch, place.device), random)
+                random = StepRandom(seed, start // config.global_batch_size, given, context.device)
+                loss, terms = engine.losses(_to_device(batch, context.device), random)
                 for name, value in {"loss": loss, **terms}.items():
                     totals[name] = totals.get(name, 0.0) + float(value) * len(present)
     engine.model.train()
-    parts = place.gather(totals)
+    parts = context.gather(totals)
     names = dict.fromkeys(name for part in parts for name in part)
     return {f"validation/{name}": sum(part.get(name, 0.0) for part in parts) / len(examples) for name in names}
 
 
-def _micro_positions(config: TrainingConfig, place: Place) -> Iterator[Sequence[int]]:
-    size = micro_batch_size(config, place.world_size)
-    positions = rank_positions(place.rank, place.world_size, config.global_batch_size)
+def _micro_positions(config: TrainingConfig, context: DistContext) -> Iterator[Sequence[int]]:
+    size = micro_batch_size(config, context.world_size)
+    positions = rank_positions(context.rank, context.world_size, config.global_batch_size)
     return (positions[start : start + size] for start in range(0, len(positions), size))
 
 
-def _reads(examples: ExampleSet, first_step: int, config: TrainingConfig, place: Place) -> Iterator[Read]:
+def _reads(examples: ExampleSet, first_step: int, config: TrainingConfig, context: DistContext) -> Iterator[Read]:
     """List what is read for each micro-batch, in order."""
     for step in range(first_step, config.num_steps):
-        for positions in _micro_positions(config, place):
-            yield partial(_read, examples, positions, step, config, place.device.type == "cuda")
+        for positions in _micro_positions(config, context):
+            yield partial(_read, examples, positions, step, config, context.device.type == "cuda")
 
 
 def _read(examples: ExampleSet, positions: Sequence[int], step: int, config: TrainingConfig, pins: bool) -> Batch:
@@ -210,14 +210,16 @@ def _mean(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
 
-def _summarise(rows: Sequence[dict[str, Tensor]], place: Place) -> tuple[Metrics, list[tuple[int, int | None, float]]]:
+def _summarise(
+    rows: Sequence[dict[str, Tensor]], context: DistContext
+) -> tuple[Metrics, list[tuple[int, int | None, float]]]:
     """Average the rows of the taken steps over steps and workers.
 
     Returns:
         The means, and of each skipped step its row, the rank whose loss is not finite (None: the gradient), and that.
     """
     columns = {name: torch.stack([row[name].cpu() for row in rows]).tolist() for name in rows[0]}
-    parts = place.gather(columns)
+    parts = context.gather(columns)
     skipped: list[tuple[int, int | None, float]] = []
     taken: list[int] = []
     for index, norm in enumerate(parts[0]["grad_norm"]):
@@ -244,26 +246,26 @@ def _speed(
     waited: float,
     flops_per_sample: float | None,
     config: TrainingConfig,
-    place: Place,
+    context: DistContext,
 ) -> Metrics:
     """Say how fast the steps were, and what they took of the machine; the slowest and largest worker counts."""
-    waits, memories = zip(*place.gather((waited, place.peak_memory())), strict=True)
+    waits, memories = zip(*context.gather((waited, context.peak_memory())), strict=True)
     rate = num_steps * config.global_batch_size / seconds
     speed = {
         "train/samples_per_second": rate,
         "train/data_wait_share": max(waits) / seconds,
         "train/memory_gib": max(memories) / 2**30,
     }
-    if flops_per_sample is not None and place.peak_tflops is not None:
-        speed["train/flop_utilisation"] = rate * flops_per_sample / (place.world_size * place.peak_tflops * 1e12)
+    if flops_per_sample is not None and context.peak_tflops is not None:
+        speed["train/flop_utilisation"] = rate * flops_per_sample / (context.world_size * context.peak_tflops * 1e12)
     return speed
 
 
 def _fault(
-    rank: int | None, value: float, step: int, examples: ExampleSet, config: TrainingConfig, place: Place
+    rank: int | None, value: float, step: int, examples: ExampleSet, config: TrainingConfig, context: DistContext
 ) -> str:
     size = config.global_batch_size
-    positions = range(size) if rank is None else rank_positions(rank, place.world_size, size)
+    positions = range(size) if rank is None else rank_positions(rank, context.world_size, size)
     indices = batch_indices(positions, seed=config.seed, step=step, batch_size=size, size=len(examples))
     shown = ", ".join(example_names(examples, indices[:64])) + (" …" if len(indices) > 64 else "")
     return f"the {'gradient' if rank is None else 'loss'} is {value} at step {step}, on examples {shown}"

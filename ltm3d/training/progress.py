@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ltm3d.training.checkpoint import DELIVERED_FILE, METRICS_FILE
+from ltm3d.training.checkpoints.files import DELIVERED_FILE, METRICS_FILE
 
 logger = logging.getLogger(__name__)
 

@@ -16,17 +16,17 @@ from torch import nn
 
 from ltm3d.errors import DataError, Ltm3dError, StorageError
 from ltm3d.nn.randomness import mix
-from ltm3d.training import checkpoint as files
 from ltm3d.training.build_locks import prepare_builds
+from ltm3d.training.checkpoints import files
+from ltm3d.training.checkpoints.saving import check_disk, find_sound, save_checkpoint
+from ltm3d.training.checkpoints.weights_export import WeightsExport, start_from
 from ltm3d.training.config import TrainingConfig, autocast_dtype
 from ltm3d.training.data import ExampleSet
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import Engine, build_engine
-from ltm3d.training.export import WeightsExport, start_from
 from ltm3d.training.interruption import Interruption, TrainingStopped
-from ltm3d.training.loop import SKIPPED, Outlets, Place, TrainingDiverged, run_steps
+from ltm3d.training.loop import SKIPPED, Callbacks, DistContext, TrainingDiverged, run_steps
 from ltm3d.training.progress import append_metrics, read_metrics, rewind_metrics
-from ltm3d.training.saving import check_disk, find_sound, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Job:
     peak_tflops: float | None = None
 
 
-def run_worker(job: Job, place: Place, notice: Callable[[], bool] = lambda: False) -> None:
+def run_worker(job: Job, context: DistContext, notice: Callable[[], bool] = lambda: False) -> None:
     """Do one worker's part of a run; all workers call it.
 
     An error of ours is left in the run folder for the driver: trying again would not mend it.
@@ -59,11 +59,11 @@ def run_worker(job: Job, place: Place, notice: Callable[[], bool] = lambda: Fals
     if failure.exists():  # Ray restarted the workers after one of them had failed for good
         return
     try:
-        _train(job, place, notice)
+        _train(job, context, notice)
     except TrainingStopped:  # on all workers at once; the driver sees that there is no result
         return
     except TrainingDiverged as error:  # on all workers at once
-        if place.rank == 0:
+        if context.rank == 0:
             _leave(failure, error)
     except Ltm3dError as error:  # perhaps on one worker only: the others are stopped by Ray
         _leave(failure, error)
@@ -87,7 +87,7 @@ def _write_rows(run_dir: Path, rows: list[tuple[int, dict[str, float]]]) -> None
         logger.error("%d rows of metrics wait for room on the disk: %s", len(rows), error)
 
 
-def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
+def _train(job: Job, context: DistContext, notice: Callable[[], bool]) -> None:
     os.chdir(job.working_directory)  # Ray starts workers elsewhere
     torch.set_num_threads(job.num_threads)
     prepare_builds()
@@ -100,7 +100,7 @@ def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
     check_disk(model, config, job.run_dir)
     shapes = {name: value.shape for name, value in model.state_dict().items()}
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    engine = build_engine(model, config, world_size=place.world_size, device=place.device)
+    engine = build_engine(model, config, world_size=context.world_size, device=context.device)
     average = ParameterAverage(engine.layout, config.ema_decay) if config.ema_decay else None
     export = WeightsExport(
         engine,
@@ -109,19 +109,19 @@ def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
         run_dir=job.run_dir,
         config=config,
         validates=validation is not None,
-        writes=place.rank == 0,
+        writes=context.rank == 0,
     )
 
     run = files.read_identity(job.run_dir)
     folder = files.checkpoint_folder(job.run_dir, job.name)
-    newest = find_sound(folder, place=place, run=run)
+    newest = find_sound(folder, context=context, run=run)
     first_step = _take_over(newest, engine, average) if newest else 0
-    if place.rank == 0:
+    if context.rank == 0:
         rewind_metrics(job.run_dir, first_step)
-    num_skipped = place.gather(int(_last_metrics(job.run_dir).get(SKIPPED, 0)) if place.rank == 0 else 0)[0]
-    workers = place.gather(_describe(place, engine, config))
-    attempt = place.gather(uuid.uuid4().hex[:8])[0]
-    interruption = Interruption(place, job.run_dir, notice)
+    num_skipped = context.gather(int(_last_metrics(job.run_dir).get(SKIPPED, 0)) if context.rank == 0 else 0)[0]
+    workers = context.gather(_describe(context, engine, config))
+    attempt = context.gather(uuid.uuid4().hex[:8])[0]
+    interruption = Interruption(context, job.run_dir, notice)
     rows: list[tuple[int, dict[str, float]]] = []  # not written yet
     validated: dict[int, float] = {}  # step → loss
 
@@ -130,7 +130,7 @@ def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
         export.validated(step, loss)
 
     def keep_metrics(step: int, metrics: dict[str, float]) -> None:
-        if place.rank == 0:
+        if context.rank == 0:
             rows.append((step, metrics))
             _write_rows(job.run_dir, rows)
 
@@ -138,19 +138,19 @@ def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
         def write(folder: Path) -> None:
             engine.save(folder, {"step": step})
             if average is not None:
-                average.save(folder, place.rank)
+                average.save(folder, context.rank)
 
         is_kept = save_checkpoint(
-            folder / files.checkpoint_name(step, place.world_size, attempt),
+            folder / files.checkpoint_name(step, context.world_size, attempt),
             write,
-            place=place,
+            context=context,
             run=run,
             step=step,
             engine=engine.name,
             validation_loss=validated.get(step),
             keep=config.keep_checkpoints,
         )
-        if place.rank == 0:
+        if context.rank == 0:
             _write_rows(job.run_dir, rows)
         if interruption.stops and step < config.num_steps:
             raise TrainingStopped(f"step {step}, {'kept' if is_kept else 'not kept'}")
@@ -160,10 +160,10 @@ def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
         examples,
         validation,
         config=config,
-        place=place,
+        context=context,
         average=average,
         first_step=first_step,
-        outlets=Outlets(
+        callbacks=Callbacks(
             metrics=keep_metrics,
             checkpoint=keep_state,
             validated=keep_validation,
@@ -174,7 +174,7 @@ def _train(job: Job, place: Place, notice: Callable[[], bool]) -> None:
     )
     with _told_if_full(job.run_dir):
         figures = export.finish()
-        if place.rank == 0:
+        if context.rank == 0:
             result = {
                 "steps": config.num_steps,
                 "metrics": _last_metrics(job.run_dir) | figures,
@@ -199,13 +199,13 @@ def _take_over(checkpoint: files.Checkpoint, engine: Engine, average: ParameterA
     return int(extra["step"])
 
 
-def _describe(place: Place, engine: Engine, config: TrainingConfig) -> dict[str, Any]:
-    dtype = autocast_dtype(config.precision, place.device)
+def _describe(context: DistContext, engine: Engine, config: TrainingConfig) -> dict[str, Any]:
+    dtype = autocast_dtype(config.precision, context.device)
     return {
-        "rank": place.rank,
+        "rank": context.rank,
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "device": str(place.device),
+        "device": str(context.device),
         "engine": engine.name,
         "zero_stage": engine.zero_stage,
         "precision": "fp32" if dtype is None else str(dtype).removeprefix("torch."),

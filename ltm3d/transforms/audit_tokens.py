@@ -36,7 +36,7 @@ def write_audit(folder: Path, audit: dict[str, Any] | None) -> None:
 
 
 def check_order(folder: Path) -> None:
-    """Refuse tokens whose position says nothing: position embeddings and the reconstruction module rest on it.
+    """Refuse tokens whose position says nothing: position embeddings and LTR rest on it.
 
     Raises:
         ConfigError: the tokenizer was not audited, or on too few assets to tell.

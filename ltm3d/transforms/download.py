@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.freshness.code import NO_CODE, StageCode
+from ltm3d.freshness.stage_code import NO_CODE, StageCode
 from ltm3d.schema import RAW, ObjectRecord
 from ltm3d.shards.archive import archive_bytes, read_archive
 from ltm3d.shards.ledger import check_fraction
-from ltm3d.shards.plan import MAX_SHARDS, canonical_json, key_of, shard_name
+from ltm3d.shards.manifest import MAX_SHARDS, canonical_json, key_of, shard_name
 from ltm3d.shards.read import Shard, committed_shard
 from ltm3d.sources.faults import raise_fault
 from ltm3d.sources.source import Source

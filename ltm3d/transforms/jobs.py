@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ltm3d.errors import DataError
-from ltm3d.freshness.code import NO_CODE, StageCode
-from ltm3d.shards.plan import key_of
+from ltm3d.freshness.stage_code import NO_CODE, StageCode
+from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import Reject
 

@@ -11,8 +11,8 @@ from ltm3d.shards.ledger import Ledger
 from ltm3d.shards.rates import Measurement, rate_log, rates_file, read_measurements
 from ltm3d.shards.read import committed_shard, read_shard
 from ltm3d.shards.write import remove_leftovers
+from ltm3d.transforms.asset_progress import Progress
 from ltm3d.transforms.jobs import ShardJob, ShardResult, Transform, plan_jobs
-from ltm3d.transforms.progress import Progress
 from ltm3d.transforms.ray_tasks import MapRows, ModelActor, finished_rows, run_row
 from ltm3d.transforms.retries import MAX_TRIES, count_reasons, uids_to_try_again
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.schema import Field
-from ltm3d.shards.plan import canonical_json
+from ltm3d.shards.manifest import canonical_json
 from ltm3d.shards.rates import cpu_seconds, describe_machine
 from ltm3d.shards.read import committed_shard
 from ltm3d.shards.write import write_shard

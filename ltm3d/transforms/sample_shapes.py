@@ -86,8 +86,8 @@ class Prompt:
 class ShapeSampler:
     """Loads the models once and generates shard after shard."""
 
-    def __init__(self, tokenizer: Path, reconstructor: Path, generator: Path, config: SampleShapesConfig) -> None:
-        self.models = ShapeModels.load(tokenizer=tokenizer, reconstructor=reconstructor, generator=generator)
+    def __init__(self, tokenizer: Path, ltr: Path, generator: Path, config: SampleShapesConfig) -> None:
+        self.models = ShapeModels.load(tokenizer=tokenizer, ltr=ltr, generator=generator)
         self.config = config
 
     def __call__(self, job: ShardJob) -> ShardResult:

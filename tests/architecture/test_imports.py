@@ -12,15 +12,15 @@ from imports import REPOSITORY, closure, imported_names, modules
 
 # library → the only modules that may import it, lazily or not
 DOORS = {
-    "trimesh": ("ltm3d.geometry", "ltm3d.serving.viewer"),
+    "trimesh": ("ltm3d.geometry", "ltm3d.mesh_io", "ltm3d.serving.viewer"),
     "open3d": ("ltm3d.geometry",),
     "fpsample": ("ltm3d.geometry",),
-    "DracoPy": ("ltm3d.geometry.draco",),
+    "DracoPy": ("ltm3d.mesh_io.draco",),
     "numba": ("ltm3d.compilation",),
     "gsplat": ("ltm3d.splatting.gsplat_backend",),
     "transformers": ("ltm3d.conditioning",),
     "objaverse": ("ltm3d.sources.objaverse",),
-    "mlflow": ("ltm3d.tracking", "ltm3d.serving.model_file"),
+    "mlflow": ("ltm3d.tracking", "ltm3d.registry", "ltm3d.serving.model_file"),
     "fastapi": ("ltm3d.serving.server", "ltm3d.serving.admission"),
     "fastapi_offline": ("ltm3d.serving.server",),
     "prometheus_client": ("ltm3d.serving.metrics",),

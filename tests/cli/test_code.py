@@ -11,8 +11,8 @@ from source_copy import copy_sources
 from ltm3d.cli.app import main
 from ltm3d.cli.code import same
 from ltm3d.errors import ConfigError
-from ltm3d.freshness.code import CodeReader
 from ltm3d.freshness.records import read_records
+from ltm3d.freshness.stage_code import CodeReader
 
 EDITED = "ltm3d/geometry/signed_distance.py"
 

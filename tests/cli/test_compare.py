@@ -6,9 +6,9 @@ from mlflow_database import new_database
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.cli import app
+from ltm3d.registry.registration import register_model
 from ltm3d.serving.gallery import GalleryPictures, GalleryWords, write_gallery
 from ltm3d.serving.pages import read_page_data
-from ltm3d.tracking.registry import register_model
 from ltm3d.tracking.run import stage_run
 
 

@@ -25,7 +25,7 @@ from tiny_bundle import make_tiny_bundle
 from ltm3d.cli import app
 from ltm3d.cli.demo import listen
 from ltm3d.errors import Ltm3dError
-from ltm3d.tracking.registry import resolve_model
+from ltm3d.registry.registration import resolve_model
 
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 COMMAND = [sys.executable, "-c", "from ltm3d.cli.app import main; main()"]

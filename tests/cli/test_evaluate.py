@@ -8,8 +8,8 @@ import pytest
 from shapes import box, sphere
 
 from ltm3d.cli import app
-from ltm3d.geometry.export import write_mesh
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.mesh_io.writing import write_mesh
 from ltm3d.transforms.isolation import stop_children
 
 
@@ -79,8 +79,8 @@ def test_what_a_user_can_mend_is_one_line(
 
 @pytest.mark.slow
 def test_real_meshes_moved_a_little_are_close(shared_data: Path, tmp_path: Path) -> None:
-    from ltm3d.geometry.loading import load_mesh
     from ltm3d.geometry.normalize import normalize
+    from ltm3d.mesh_io.loading import load_mesh
 
     true, predicted = tmp_path / "true", tmp_path / "predicted"
     true.mkdir()

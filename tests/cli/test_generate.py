@@ -19,7 +19,7 @@ from ltm3d.cli import app
 from ltm3d.cli.generate import check_request, progress
 from ltm3d.errors import ModelError, PromptError
 from ltm3d.generator import shape_models
-from ltm3d.tracking.registry import resolve_model
+from ltm3d.registry.registration import resolve_model
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from ltm3d.cli.plan import plan
 from ltm3d.cli.plan_data import Cluster, estimate, recommend_shards
 from ltm3d.errors import ConfigError, DataError
-from ltm3d.shards.plan import MAX_SHARDS
+from ltm3d.shards.manifest import MAX_SHARDS
 from ltm3d.shards.rates import Measurement, Rates, rate_log
 
 CLUSTER = Cluster(

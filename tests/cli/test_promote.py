@@ -1,4 +1,4 @@
-"""`ltm3d promote` as people call it; more of what it decides is in tests/evaluation/test_promotion.py."""
+"""`ltm3d promote` as people call it; more of what it decides is in tests/registry/test_promotion.py."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from mlflow_database import new_database
 from small_registry import Registry
 
 from ltm3d.cli import app
-from ltm3d.evaluation.gate import GateConfig
+from ltm3d.registry.gate import GateConfig
 from ltm3d.settings import convert
 
 GOOD, WORSE, BETTER = [0.3, 0.2, 0.4, 0.3], [0.4, 0.3, 0.5, 0.4], [0.2, 0.1, 0.3, 0.2]

@@ -1,4 +1,4 @@
-"""`ltm3d restore` up to the registry; behind it, it is run in tests/tracking/test_restoration.py."""
+"""`ltm3d restore` up to the registry; behind it, it is run in tests/registry/test_restoration.py."""
 
 from pathlib import Path
 

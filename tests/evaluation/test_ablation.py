@@ -44,9 +44,9 @@ def test_what_is_not_there_yet_is_left_out_and_one_seed_has_no_spread() -> None:
 
 
 def test_baselines_come_from_the_full_run_and_the_table_has_a_line_for_each() -> None:
-    baselines = {"retrieval/image": 0.1, "reconstruction_module/image": 0.2, "round_trip/none": 0.05}
+    baselines = {"retrieval/image": 0.1, "ltr/image": 0.2, "round_trip/none": 0.05}
     rows = ablation_rows([run("full", 0, 0.0, **baselines), run("worse", 0, 0.01)], prompts=("image", "text"))
-    assert {row["name"] for row in rows} == {"full", "worse", "retrieval", "reconstruction_module", "round_trip"}
+    assert {row["name"] for row in rows} == {"full", "worse", "retrieval", "ltr", "round_trip"}
     lines = to_markdown(rows).splitlines()
     assert len(lines) == 2 + 5 and all(line.count("|") == lines[0].count("|") for line in lines)
     # the full method's mean of seed 0 is 0.195 - 0.001

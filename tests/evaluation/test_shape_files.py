@@ -8,12 +8,12 @@ from shapes import box, sphere, uniform_points
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.fidelity import shape_figures, truth_of
 from ltm3d.evaluation.shape_files import NUM_POINTS, ShapeFileConfig, measure_failure, measure_file, read_true
-from ltm3d.geometry.export import write_mesh
 from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.geometry.normalize import frame_rotation
 from ltm3d.geometry.point_cloud import PointCloud, write_ply
-from ltm3d.geometry.sampling import sample_surface
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.surface_points import sample_surface
+from ltm3d.mesh_io.writing import write_mesh
 
 CONFIG = ShapeFileConfig(num_points=4000, num_queries=20_000, earth_mover=True)
 

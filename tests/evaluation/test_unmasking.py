@@ -16,9 +16,7 @@ CONFIG = SamplingConfig(num_steps=3)
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> ShapeModels:
     folder = make_tiny_bundle(tmp_path_factory.mktemp("model") / "bundle")
-    models = ShapeModels.load(
-        tokenizer=folder / "tokenizer", reconstructor=folder / "reconstructor", generator=folder / "generator"
-    )
+    models = ShapeModels.load(tokenizer=folder / "tokenizer", ltr=folder / "ltr", generator=folder / "generator")
     torch.manual_seed(0)
     randomize(models.generator)
     return models

@@ -6,9 +6,9 @@ from tiny_tokens import SHAPE, randomize
 
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 
 
 @pytest.fixture(params=["flow", "ddpm", "ddpm-learned"])
@@ -32,9 +32,9 @@ def generator(request: pytest.FixtureRequest) -> Generator:
 
 
 @pytest.fixture
-def reconstructor() -> Reconstructor:
+def ltr() -> LTR:
     torch.manual_seed(1)
-    return Reconstructor(ReconstructorConfig(width=32, depth=1, num_heads=4), SHAPE).eval()
+    return LTR(LTRConfig(width=32, depth=1, num_heads=4), SHAPE).eval()
 
 
 @pytest.fixture

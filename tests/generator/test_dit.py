@@ -9,9 +9,9 @@ from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.errors import ConfigError
 from ltm3d.generator.dit import Dit, DitConfig
 from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, load_generator
+from ltm3d.generator.ltr import LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig, sample_at_once
 from ltm3d.settings import convert
 from ltm3d.training.blocks import prepare_blocks
@@ -84,7 +84,7 @@ def test_settings_name_their_kind_and_errors_are_of_that_kind() -> None:
 
 
 @pytest.mark.parametrize("change", [{"width": 0}, {"num_heads": 0}, {"depth": 0}, {"width": 30}])
-@pytest.mark.parametrize("config_type", [DitConfig, ReconstructorConfig, GeneratorConfig])
+@pytest.mark.parametrize("config_type", [DitConfig, LTRConfig, GeneratorConfig])
 def test_sizes_of_which_no_model_can_be_built_are_refused(config_type: type, change: dict[str, int]) -> None:
     sizes = {"width": 32, "num_heads": 4} | change
     depth = sizes.pop("depth", 1)
@@ -92,7 +92,7 @@ def test_sizes_of_which_no_model_can_be_built_are_refused(config_type: type, cha
         sizes |= {"encoder_depth": depth, "decoder_depth": 1, "denoiser_width": 32, "denoiser_depth": 1}
     else:
         sizes["depth"] = depth
-    if config_type is not ReconstructorConfig:
+    if config_type is not LTRConfig:
         sizes["num_prefix"] = 3
     with pytest.raises(ConfigError, match=rf"{next(iter(change))} (is )?{next(iter(change.values()))}"):
         config_type(**sizes)

@@ -12,11 +12,11 @@ from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.errors import ConfigError
 from ltm3d.generator.dit import Dit, DitConfig
 from ltm3d.generator.guess import Guess, draw_guess
-from ltm3d.generator.kinds import build_trainable, load_generator, uses_guide
+from ltm3d.generator.kinds import build_trainable, load_generator, uses_ltr
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.memory import activation_bytes
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig, sample_at_once, sample_tokens
 from ltm3d.generator.standardization import ChannelStatistics, ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
@@ -122,10 +122,10 @@ def rows_of(prompts: Condition, count: int) -> Condition:
 
 @pytest.mark.parametrize("config", [CONFIG, DIT], ids=["masked", "dit"])
 def test_gradients_do_not_reach_the_module(
-    config: GeneratorConfig | DitConfig, reconstructor: Reconstructor, condition: Condition, tmp_path: Path
+    config: GeneratorConfig | DitConfig, ltr: LTR, condition: Condition, tmp_path: Path
 ) -> None:
-    assert uses_guide(config)
-    reconstructor.save(tmp_path, tokenizer_hash="x")
+    assert uses_ltr(config)
+    ltr.save(tmp_path, tokenizer_hash="x")
     channels = [
         ChannelStatistics(mean=np.zeros(width, np.float32), std=np.ones(width, np.float32)) for width in (12, 10)
     ]
@@ -135,27 +135,27 @@ def test_gradients_do_not_reach_the_module(
         name: value.requires_grad_() if value.is_floating_point() else value
         for name, value in batch_of(condition).items()
     }
-    kept = [value.clone() for value in model._reconstructors[0].parameters()]
+    kept = [value.clone() for value in model._ltr[0].parameters()]
     memorise(model, {name: value.detach() for name, value in batch.items()}, 2)
     loss, _ = model.training_loss(batch, StepRandom(0, 1, range(4)))
     loss.backward()
-    (module,) = model._reconstructors
+    (module,) = model._ltr
     assert not module.training and all(value.grad is None for value in module.parameters())
     assert all(torch.equal(a, b) for a, b in zip(module.parameters(), kept, strict=True))
-    assert not any("reconstructor" in name for name in model.state_dict())
+    assert not any("ltr" in name for name in model.state_dict())
     weights = next(value for name, value in model.named_parameters() if "guess_input.project.weight" in name)
     assert weights.grad is not None and bool(weights.grad.any())
 
 
-def test_it_memorises_with_the_guess_and_without(reconstructor: Reconstructor, condition: Condition) -> None:
+def test_it_memorises_with_the_guess_and_without(ltr: LTR, condition: Condition) -> None:
     torch.manual_seed(0)
     model = Generator(replace(CONFIG, encoder_depth=2, denoiser_depth=2, guess_dropout=0.5), SHAPE)
-    model.reconstruct_with(reconstructor)
+    model.set_ltr(ltr)
     batch = batch_of(condition)
     memorise(model, batch, 500)
     given = replace(condition, has_image=BOTH, has_text=BOTH)
     with torch.no_grad():
-        guess = reconstructor(given)
+        guess = ltr(given)
     for each in (guess, None):
         assert is_nearest(sampled(model, given, each, replace(PLAIN, num_steps=8)), batch["mean"])
 
@@ -199,7 +199,7 @@ def test_of_two_equally_likely_answers_each_is_drawn_half_the_time() -> None:
     answers, spread, batch_size = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(3)), 0.1, 64
     shape = TokenShape(num_tokens=6, token_dim=2, image_width=4, text_width=4)
     torch.manual_seed(0)
-    module = Reconstructor(ReconstructorConfig(width=16, depth=1, num_heads=2, single_modality=0.2), shape)
+    module = LTR(LTRConfig(width=16, depth=1, num_heads=2, single_modality=0.2), shape)
     model = Generator(replace(CONFIG, denoiser_width=64, denoiser_depth=2, flow=FlowMatching(num_steps=12)), shape)
     random = torch.Generator().manual_seed(1)
 
@@ -217,7 +217,7 @@ def test_of_two_equally_likely_answers_each_is_drawn_half_the_time() -> None:
             torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
             optimizer.step()
         trained.eval()
-        model.reconstruct_with(module)
+        model.set_ltr(module)
     given = torch.ones(400, dtype=torch.bool)
     condition = Condition(**same_prompt(400), has_image=given, has_text=given)
     guess = model.reconstruct(condition)

@@ -5,13 +5,13 @@ from half_precision import assert_same_in_bf16
 from tiny_tokens import SHAPE, batch_of, randomize
 
 from ltm3d.generator.dit import Dit, DitConfig
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.nn.randomness import StepRandom
 
 
-def compare(model: Generator | Reconstructor | Dit, condition: Condition) -> None:
+def compare(model: Generator | LTR | Dit, condition: Condition) -> None:
     batch = batch_of(condition)
     assert_same_in_bf16(model, lambda: model.training_loss(batch, StepRandom(0, 1, range(4))))
 
@@ -20,8 +20,8 @@ def test_the_generator(generator: Generator, condition: Condition) -> None:
     compare(generator, condition)
 
 
-def test_the_reconstruction_module(reconstructor: Reconstructor, condition: Condition) -> None:
-    compare(reconstructor, condition)
+def test_the_ltr(ltr: LTR, condition: Condition) -> None:
+    compare(ltr, condition)
 
 
 def test_the_baseline(condition: Condition) -> None:

@@ -8,18 +8,16 @@ from two_tokens import LEVEL, prompts, train_on_pairs
 
 from ltm3d.errors import ConfigError
 from ltm3d.generator.guess import Guess
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator
 from ltm3d.generator.prefix import Condition, Prefix
-from ltm3d.generator.reconstruction import Reconstructor
 from ltm3d.generator.sampling import SamplingConfig, sample_tokens
 
 CONFIG = SamplingConfig(num_steps=5, guidance_scale=2.0)
 
 
-def test_a_sample_does_not_depend_on_its_batch(
-    generator: Generator, reconstructor: Reconstructor, condition: Condition
-) -> None:
-    guess = reconstructor(condition).detach()
+def test_a_sample_does_not_depend_on_its_batch(generator: Generator, ltr: LTR, condition: Condition) -> None:
+    guess = ltr(condition).detach()
     for first in range(1, 41, 4):
         seeds = range(first, first + 4)
         whole = sample_tokens(generator, condition, config=CONFIG, seeds=seeds, reconstructed=guess)
@@ -33,10 +31,8 @@ def test_a_sample_does_not_depend_on_its_batch(
     assert not torch.allclose(whole[0], other_seed[0], atol=1e-3)
 
 
-def test_alpha_one_is_no_guidance_bit_for_bit(
-    generator: Generator, reconstructor: Reconstructor, condition: Condition
-) -> None:
-    guess = reconstructor(condition).detach()
+def test_alpha_one_is_no_guidance_bit_for_bit(generator: Generator, ltr: LTR, condition: Condition) -> None:
+    guess = ltr(condition).detach()
     off = replace(CONFIG, alpha_schedule="off")
     one = replace(CONFIG, alpha_schedule="constant", alpha=1.0)
     first = sample_tokens(generator, condition, config=off, seeds=range(4))
@@ -46,7 +42,7 @@ def test_alpha_one_is_no_guidance_bit_for_bit(
 
 
 def test_known_tokens_are_mixed_with_the_guess_alike_in_all_branches(
-    generator: Generator, reconstructor: Reconstructor, condition: Condition, monkeypatch: pytest.MonkeyPatch
+    generator: Generator, ltr: LTR, condition: Condition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
     drawn = [torch.zeros(4, 8, 4)]
@@ -60,7 +56,7 @@ def test_known_tokens_are_mixed_with_the_guess_alike_in_all_branches(
         return run(prefix, tokens, masked, wanted, guess)
 
     monkeypatch.setattr(generator, "token_modulations", spy)
-    config, guess = replace(CONFIG, alpha_power=2.0), reconstructor(condition).detach()
+    config, guess = replace(CONFIG, alpha_power=2.0), ltr(condition).detach()
     sample_tokens(
         generator,
         condition,
@@ -89,9 +85,9 @@ def test_guidance_scale_one_is_the_conditional_branch(generator: Generator, cond
 
 
 def test_samples_of_a_prompt_are_those_of_the_prompt_given_again(
-    generator: Generator, reconstructor: Reconstructor, condition: Condition
+    generator: Generator, ltr: LTR, condition: Condition
 ) -> None:
-    guess = reconstructor(condition).detach()
+    guess = ltr(condition).detach()
     seeds = [1, 2, 3, 4, 5, 6, 7, 8]
     together = sample_tokens(generator, condition, config=CONFIG, seeds=seeds, reconstructed=guess)
     index = [0, 0, 1, 1, 2, 2, 3, 3]

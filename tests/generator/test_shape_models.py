@@ -13,31 +13,31 @@ import torch
 from safetensors.torch import load_file
 
 from ltm3d import schema
-from ltm3d.generator.examples import LatentExamples
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.generator.standardization import ConditionStatistics
+from ltm3d.generator.token_examples import LatentExamples
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import normalize
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.metrics.surface import chamfer_l1
 from ltm3d.procedural.objects import CATEGORIES, build_mesh, draw_object
 from ltm3d.rendering.cameras import ViewConfig
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target
 from ltm3d.shards.read import ShardSet, read_shard
 from ltm3d.shards.write import write_shard
-from ltm3d.tokenizers.examples import SdfExampleConfig, SdfExamples
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
+from ltm3d.tokenizers.target_examples import SdfExampleConfig, SdfExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.launch import train_locally
 from ltm3d.transforms.encode_conditions import ConditionEncoding
 from ltm3d.transforms.encode_tokens import encode_set
 from ltm3d.transforms.jobs import ShardJob
-from ltm3d.transforms.render import render_views
+from ltm3d.transforms.render_views import render_views
 from ltm3d.transforms.sample_shapes import condition_rows
 
 NUM_SHAPES = 8
@@ -55,7 +55,7 @@ TOKENIZER = SdfTokenizerConfig(
     kl_weight=1e-5,
     memory_expansion=2,
 )
-RECONSTRUCTOR = ReconstructorConfig(width=64, depth=1, num_heads=4)
+RECONSTRUCTOR = LTRConfig(width=64, depth=1, num_heads=4)
 GENERATOR = GeneratorConfig(
     width=96,
     encoder_depth=2,
@@ -195,9 +195,9 @@ def models(scene: Scene, tokenizer: SdfTokenizer) -> ShapeModels:
         model.set_condition_statistics(statistics)
         return model
 
-    reconstructor = train(partial(build, Reconstructor, RECONSTRUCTOR), examples, "reconstructor", scene, 300)
+    ltr = train(partial(build, LTR, RECONSTRUCTOR), examples, "ltr", scene, 300)
     generator = train(partial(build, Generator, GENERATOR), examples, "generator", scene, 650)
-    return ShapeModels(tokenizer, reconstructor, generator)
+    return ShapeModels(tokenizer, ltr, generator)
 
 
 @pytest.mark.slow

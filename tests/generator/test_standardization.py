@@ -9,16 +9,16 @@ from tiny_tokens import SHAPE, batch_of
 
 from ltm3d.errors import DataError
 from ltm3d.generator.dit import Dit, DitConfig
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.standardization import ChannelStatistics, ConditionStatistics, StandardizedProjection
 from ltm3d.generator.token_model import TokenModel, TokenShape
 from ltm3d.nn.randomness import StepRandom
 
 STANDARDIZED = TokenShape(num_tokens=8, token_dim=4, image_width=12, text_width=10, num_image_tokens=5)
 CONFIGS = {
-    Reconstructor: ReconstructorConfig(width=32, depth=1, num_heads=4),
+    LTR: LTRConfig(width=32, depth=1, num_heads=4),
     Dit: DitConfig(width=32, depth=1, num_heads=4, num_prefix=3),
     Generator: GeneratorConfig(
         width=32, encoder_depth=1, decoder_depth=1, num_heads=4, num_prefix=3, denoiser_width=32, denoiser_depth=1
@@ -90,11 +90,11 @@ def test_statistics_are_saved_with_the_weights(kind: type[TokenModel], condition
 
 def test_versions_of_before_keep_their_layer_norms(tmp_path: Path) -> None:
     """Their config.json names no number of image tokens."""
-    model = Reconstructor(CONFIGS[Reconstructor], SHAPE)
+    model = LTR(CONFIGS[LTR], SHAPE)
     model.save(tmp_path, tokenizer_hash="h")
     text = (tmp_path / "config.json").read_text().replace(',\n    "num_image_tokens": 0', "")
     text = text.replace('    "num_image_tokens": 0,\n', "")
     assert "num_image_tokens" not in text
     (tmp_path / "config.json").write_text(text)
-    loaded = Reconstructor.load(tmp_path)
+    loaded = LTR.load(tmp_path)
     assert "condition_tokens.image_projection.0.weight" in loaded.state_dict()

@@ -4,7 +4,7 @@ from shapes import box
 
 from ltm3d.geometry.alignment import ROTATIONS, align
 from ltm3d.geometry.mesh import concatenate
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 
 
 def odd_shape(count: int = 1500, seed: int = 0) -> np.ndarray:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ltm3d.errors import AssetError
-from ltm3d.geometry.loading import LoadLimits
 from ltm3d.geometry.mesh import Mesh, face_areas
-from ltm3d.transforms.clean import clean_file
+from ltm3d.mesh_io.loading import LoadLimits
+from ltm3d.transforms.clean_meshes import clean_file
 
 CUBE = {"sides": (1, 1, 1), "area": 6, "volume": 1}
 RED = {**CUBE, "color": (200, 20, 20)}

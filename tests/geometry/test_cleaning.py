@@ -4,9 +4,9 @@ from shapes import box, inside_out, sphere
 
 from ltm3d.errors import AssetError
 from ltm3d.geometry.cleaning import clean_mesh, geometry_signature
-from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh, concatenate, has_no_boundary, is_watertight, position_ids
 from ltm3d.geometry.normalize import normalize, rotate_to_frame
+from ltm3d.mesh_io.loading import load_mesh
 
 
 def signature_of(mesh: Mesh) -> str:

@@ -6,9 +6,9 @@ import pytest
 from mutations import base_files, mutations
 
 from ltm3d.errors import AssetError
-from ltm3d.geometry.loading import LoadLimits
+from ltm3d.mesh_io.loading import LoadLimits
 from ltm3d.schema import REASONS
-from ltm3d.transforms.clean import clean_file
+from ltm3d.transforms.clean_meshes import clean_file
 
 LIMITS = LoadLimits(max_faces=10_000, max_pixels=10_000, max_bytes=10**6)
 NUM_FILES = 250

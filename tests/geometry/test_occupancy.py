@@ -3,7 +3,7 @@ import pytest
 from shapes import box, box_distance, inside_out, sphere, sphere_distance, uniform_points
 
 from ltm3d.geometry.mesh import Mesh, concatenate
-from ltm3d.geometry.occupancy import BAND, ENCLOSED, OUTSIDE, FloodFill
+from ltm3d.geometry.occupancy import ENCLOSED, NARROW_BAND, OUTSIDE, FloodFill
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.geometry.triangle_tree import TriangleTree
 
@@ -30,7 +30,7 @@ def test_the_band_is_tight_for_triangles_of_any_size_and_direction(turn: float) 
         truth = box_distance(points @ rotation, extents)
         assert (truth[labels == ENCLOSED] < 0).all() and (truth[labels == OUTSIDE] > 0).all()
         assert (labels == ENCLOSED).any()
-        assert np.abs(truth[labels == BAND]).max() < 4 * 1.9 / 64
+        assert np.abs(truth[labels == NARROW_BAND]).max() < 4 * 1.9 / 64
 
 
 def test_winding_does_not_matter() -> None:
@@ -51,7 +51,7 @@ def test_points_of_the_band_take_the_label_of_what_they_see() -> None:
     clear = np.abs(sphere_distance(points)) > 1e-3  # farther off than the facets are
     labels = classify(mesh, points)
     assert np.array_equal(labels[clear] == ENCLOSED, offsets[clear] < 0)
-    assert (labels[clear] != BAND).all()
+    assert (labels[clear] != NARROW_BAND).all()
 
 
 def test_a_room_in_a_room_is_enclosed_and_a_missing_wall_opens_it() -> None:
@@ -66,7 +66,7 @@ def test_a_room_in_a_room_is_enclosed_and_a_missing_wall_opens_it() -> None:
 def test_parts_thinner_than_the_band_stay_undecided_inside_and_clear_outside() -> None:
     plate = box((1.8, 0.01, 1.8))
     points = np.array([[0.1, 0.002, 0.1], [0.1, 0.01, 0.1], [0.1, -0.012, 0.3]], np.float32)
-    assert classify(plate, points).tolist() == [BAND, OUTSIDE, OUTSIDE]
+    assert classify(plate, points).tolist() == [NARROW_BAND, OUTSIDE, OUTSIDE]
 
 
 def test_everything_beyond_the_grid_is_outside() -> None:
@@ -76,7 +76,7 @@ def test_everything_beyond_the_grid_is_outside() -> None:
 def test_the_shore_lies_between_the_band_and_the_open() -> None:
     mesh = sphere(subdivisions=4)
     filled = flood(mesh)
-    places, centres = filled.shore()
+    places, centres = filled.exterior_shell()
     assert (filled.labels[tuple(places.T)] == OUTSIDE).all()
     assert np.array_equal(filled.lookup(centres), np.full(len(centres), OUTSIDE))
     away = sphere_distance(centres) / filled.voxel

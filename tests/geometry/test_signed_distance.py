@@ -3,12 +3,12 @@ import pytest
 from shapes import box, box_distance, inside_out, sphere, sphere_distance, torus, torus_distance, uniform_points
 
 from ltm3d.geometry.cleaning import clean_mesh
-from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh, concatenate, has_no_boundary
 from ltm3d.geometry.normalize import normalize
-from ltm3d.geometry.sampling import sample_surface
 from ltm3d.geometry.signed_distance import SignedDistance
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.geometry.triangle_tree import TriangleTree
+from ltm3d.mesh_io.loading import load_mesh
 
 POINTS = uniform_points(5000)
 

@@ -4,7 +4,7 @@ from scipy.spatial.distance import cdist
 from shapes import box, sphere, torus, uniform_points
 
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.metrics.earth_mover import earth_mover
 from ltm3d.metrics.sets import SetFigures, chamfer_matrix, earth_mover_matrix, set_figures
 from ltm3d.metrics.surface import chamfer_l1

@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial import cKDTree
 from shapes import sphere, torus, uniform_points
 
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.metrics.surface import chamfer_l1, f_score, nearest, normal_consistency, surface_metrics
 
 

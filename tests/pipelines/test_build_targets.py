@@ -5,7 +5,7 @@ import pytest
 from analytic_shapes import TRUTHS, Truth
 from checkout import Checkout
 
-from ltm3d.geometry.export import mesh_to_glb
+from ltm3d.mesh_io.writing import mesh_to_glb
 from ltm3d.representations.mesh import mesh_of_target
 from ltm3d.shards.index import IndexEntry, read_index
 from ltm3d.shards.read import ShardSet

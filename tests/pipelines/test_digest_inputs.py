@@ -11,7 +11,7 @@ import yaml
 from pipeline_copy import TINY, PipelineCopy, copy_pipeline, started
 
 from ltm3d.freshness.records import read_records
-from ltm3d.geometry.export import mesh_to_glb
+from ltm3d.mesh_io.writing import mesh_to_glb
 from ltm3d.procedural.objects import build_mesh, draw_object
 from ltm3d.shards.read import list_shards, read_shard
 

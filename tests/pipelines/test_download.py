@@ -1,7 +1,7 @@
 import pytest
 
 from ltm3d.shards.ledger import read_ledger
-from ltm3d.shards.plan import shard_name
+from ltm3d.shards.manifest import shard_name
 from ltm3d.shards.read import list_shards
 from ltm3d.sources.procedural import ProceduralSource
 

@@ -11,7 +11,7 @@ from evaluation_data import write_evaluation_data
 from mlflow_database import new_database
 from small_clip import save_small_clip
 
-from ltm3d.evaluation.alignment import weights_name
+from ltm3d.evaluation.prompt_alignment import weights_name
 from ltm3d.tokenizers.mesh import MeshTokenizer
 from ltm3d.tokenizers.point_cloud import PointCloudTokenizer
 from pipelines.evaluate_generator import why_unread

@@ -15,8 +15,8 @@ from shapes import box, sphere
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d import schema
-from ltm3d.evaluation.reconstruction import Encoded
-from ltm3d.evaluation.table import Scores
+from ltm3d.evaluation.metrics_table import Scores
+from ltm3d.evaluation.tokenizer_metrics import Encoded
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.representations.mesh import MeshTargetConfig, build_mesh_target
 from ltm3d.representations.sdf import SdfTargetConfig, build_sdf_target

@@ -17,7 +17,7 @@ import browser
 import pytest
 from gallery_items import make_items, make_process
 
-from ltm3d.freshness.code import CodeReader
+from ltm3d.freshness.stage_code import CodeReader
 from ltm3d.resources import Resources
 from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.pages import read_page_data

@@ -11,10 +11,10 @@ from tiny_bundle import make_tiny_bundle
 from tiny_latents import make_tiny_latents
 
 from ltm3d import schema
-from ltm3d.evaluation.generation import Evaluator, GenerationData
+from ltm3d.evaluation.generator_metrics import Evaluator, GenerationData
 from ltm3d.evaluation.measurement import EvaluationConfig
-from ltm3d.evaluation.table import Scores
-from ltm3d.generator.reconstruction import Reconstructor
+from ltm3d.evaluation.metrics_table import Scores
+from ltm3d.generator.ltr import LTR
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.geometry.mesh import Mesh
@@ -25,7 +25,7 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.transforms.sample_shapes import SampleShapesConfig, decode_samples, list_prompts, sample_prompts
 from pipelines._generated import generated_items, generated_processes
 
-PARTS = ("tokenizer", "reconstructor", "generator")
+PARTS = ("tokenizer", "ltr", "generator")
 CONFIG = SampleShapesConfig(
     sampling=SamplingConfig(num_steps=3), prompts=("image", "both"), num_seeds=2, resolution=16, view=1
 )
@@ -83,7 +83,7 @@ def folders(data: Path) -> dict[str, Path]:
 def evaluator(data: Path, **settings: int) -> Evaluator:
     opened = GenerationData(data, "sdf", read_index(data / "meshes"), EvaluationConfig(**settings), 0)
     places = folders(data)
-    return Evaluator(opened, load_tokenizer(places["tokenizer"]), Reconstructor.load(places["reconstructor"]))
+    return Evaluator(opened, load_tokenizer(places["tokenizer"]), LTR.load(places["ltr"]))
 
 
 def test_an_item_a_prompt_with_its_samples_and_a_gap_where_one_failed(data: Path) -> None:

@@ -15,14 +15,16 @@ from checkout import Checkout
 from terminal import Terminal, terminal
 from toy_stage import DVC, make_checkout
 
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
 from ltm3d.training.interruption import WAIT_S
 from ltm3d.training.progress import read_metrics
 
 LIMIT_S = 20
 WHERE = r"toy: stopped at step (\d+); the next run goes on from there"
 HERE = "stopped; the next run goes on from here"
-ENDED = re.compile(r"exited with (130|-2)\b")  # dvc of its stage: bash hands on its code, dash ends by the signal as well
+ENDED = re.compile(
+    r"exited with (130|-2)\b"
+)  # dvc of its stage: bash hands on its code, dash ends by the signal as well
 SLOW_STAGE = [sys.executable, "toy_stage.py", "slow"]
 
 

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from whole_pipeline import Checkout, stages_run
 
+from ltm3d.registry.presence import is_registered
+from ltm3d.registry.registration import find_version
+from ltm3d.registry.versions import read_card_json
 from ltm3d.tracking.client import open_client
-from ltm3d.tracking.presence import is_registered
-from ltm3d.tracking.registry import find_version
-from ltm3d.tracking.versions import read_card_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 LOSS_FILE, LOSS = "ltm3d/generator/model.py", "return loss, {"
 MADE_BY = {
     *("download", "clean_meshes", "render_views", "caption_views", "build_targets@sdf", "encode_conditions"),
-    *("encode_tokens@sdf", "train_tokenizer@sdf", "train_reconstructor@sdf"),
+    *("encode_tokens@sdf", "train_tokenizer@sdf", "train_ltr@sdf"),
     "train_generator@sdf",
 }
 

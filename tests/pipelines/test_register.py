@@ -15,14 +15,14 @@ from tiny_tokenizers import TRAINING
 
 from ltm3d import schema
 from ltm3d.errors import DataError
-from ltm3d.evaluation.promotion import promote
 from ltm3d.generator.bundle import ShapeGenerator
+from ltm3d.registry.presence import is_registered
+from ltm3d.registry.promotion import promote
+from ltm3d.registry.registration import resolve_model
+from ltm3d.registry.versions import download_card, get_version_by_alias, read_card_json
 from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.write import write_shard
 from ltm3d.tracking.client import open_client
-from ltm3d.tracking.presence import is_registered
-from ltm3d.tracking.registry import resolve_model
-from ltm3d.tracking.versions import download_card, get_version_by_alias, read_card_json
 from pipelines.register import read_figures
 
 PARAMS = """
@@ -89,7 +89,7 @@ def write_data(data: Path) -> None:
     write_index(data / "meshes", [entry])
     bundle = write_tiny_bundle(data.parent / "parts", TRAINING["sdf"](0), ("efficientnet_lite0", "all_minilm_l6_v2"))
     (data / "models").mkdir()
-    for part in ("tokenizer", "reconstructor", "generator"):
+    for part in ("tokenizer", "ltr", "generator"):
         (data / "models" / part).mkdir()
         (bundle / part).rename(data / "models" / part / "sdf")
         made = [MADE | {"stage": f"train_{part}@sdf"}, MADE | {"stage": f"train_{part}@sdf", "git_dirty": "true"}]

@@ -98,10 +98,10 @@ def test_the_run_that_was_killed_ended_as_it_was_planned(result: Path) -> None:
 def test_unpacked_models_and_samples_are_what_the_stages_would_have_made(result: Path) -> None:
     unpack.main(["result"])
     data = Path("data").absolute()
-    folders = {part: data / "models" / part / "sdf" for part in ("tokenizer", "reconstructor", "generator")}
+    folders = {part: data / "models" / part / "sdf" for part in ("tokenizer", "ltr", "generator")}
     ShapeModels.load(**folders)
     config = read_packed(result).sampling
-    sampler = ShapeSampler(folders["tokenizer"], folders["reconstructor"], folders["generator"], config)
+    sampler = ShapeSampler(folders["tokenizer"], folders["ltr"], folders["generator"], config)
     shards = sorted((data / "samples" / "sdf").glob("shard-*"))
     found: set[str] = set()
     for folder in shards:
@@ -123,8 +123,8 @@ def test_without_its_weights_the_result_can_be_measured_but_not_sampled(result: 
     for name in ("packed.json", "result.json", "metrics.jsonl", "samples.safetensors", "generator/config.json"):
         (light / name).write_bytes((result / name).read_bytes())
     unpack.main([str(light)])
-    folders = {part: Path("data/models") / part / "sdf" for part in ("tokenizer", "reconstructor", "generator")}
-    check_trained_on(folders["tokenizer"], folders["reconstructor"], folders["generator"])
+    folders = {part: Path("data/models") / part / "sdf" for part in ("tokenizer", "ltr", "generator")}
+    check_trained_on(folders["tokenizer"], folders["ltr"], folders["generator"])
     assert load_config(folders["generator"])["model"]["width"] == 64
     with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
         ShapeModels.load(**folders)

@@ -6,8 +6,8 @@ from tiny_bundle import make_tiny_bundle
 
 from ltm3d.errors import ModelError
 from ltm3d.nn.weights import weights_hash
+from ltm3d.registry.registration import register_model
 from ltm3d.tracking.client import experiment_id, open_client
-from ltm3d.tracking.registry import register_model
 from pipelines._training import find_weights
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.procedural.hull import Hull, gunwale_rim, hull_part
-from ltm3d.procedural.parts import signed_volume
+from ltm3d.procedural.solids import signed_volume
 
 
 def make_hull(**changes: float) -> Hull:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.geometry.triangle_tree import TriangleTree
 from ltm3d.procedural.objects import CATEGORIES, ProceduralObject, build_mesh, build_parts, describe, draw_object
-from ltm3d.procedural.parts import signed_volume
+from ltm3d.procedural.solids import signed_volume
 
 NUM_OBJECTS = 42  # a category
 CAPTION = re.compile(r"A 3D model of an? [A-Za-z0-9 -]+ with [A-Za-z0-9 ,-]+, [A-Z][a-z]+\.")

@@ -3,8 +3,8 @@ import pytest
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.procedural.hull import Hull
-from ltm3d.procedural.parts import Part, signed_volume
 from ltm3d.procedural.rigging import make_rig
+from ltm3d.procedural.solids import Part, signed_volume
 
 HULL = Hull(length=1.0, beam=0.3, depth=0.15, sheer=0.02, bow=0.8, transom=0.7)
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)

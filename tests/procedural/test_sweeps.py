@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
-from ltm3d.procedural.parts import Part, signed_volume
+from ltm3d.procedural.solids import Part, signed_volume
 from ltm3d.procedural.sweeps import ball, blade, disc, fuselage, lathe, lathe_shell, ring, rounded_path, tube
 
 

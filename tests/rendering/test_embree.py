@@ -6,12 +6,12 @@ from shapes import box, inside_out, sphere
 
 from ltm3d.geometry.base_color import srgb_to_linear
 from ltm3d.geometry.cleaning import clean_mesh
-from ltm3d.geometry.loading import load_mesh
 from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.geometry.normalize import normalize
+from ltm3d.mesh_io.loading import load_mesh
 from ltm3d.rendering.cameras import ViewConfig, orbit_camera, view_cameras
 from ltm3d.rendering.embree import render
-from ltm3d.rendering.film import Views
+from ltm3d.rendering.pixels import Views
 
 CONFIG = ViewConfig(resolution=64, field_of_view=60.0)
 FRONT = orbit_camera(0, 0, 3.0)[None]

@@ -21,9 +21,9 @@ from shape_files import INRIA, ply_properties, shape_in
 from tiny_bundle import make_tiny_bundle
 from tiny_tokenizers import RADIUS
 
+from ltm3d.registry.logged_model import current_server
+from ltm3d.registry.registration import RegisteredVersion, register_model, resolve_model
 from ltm3d.tracking.client import experiment_id, open_client
-from ltm3d.tracking.logged_model import current_server
-from ltm3d.tracking.registry import RegisteredVersion, register_model, resolve_model
 
 WAIT_S = 120
 

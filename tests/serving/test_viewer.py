@@ -9,7 +9,7 @@ from shapes import box, torus
 
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.serving.viewer import script_json, three_script, view_html
 from ltm3d.splatting.record import Gaussians
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ltm3d.errors import AssetError, ConfigError, SourceError
-from ltm3d.geometry.loading import load_mesh
+from ltm3d.mesh_io.loading import load_mesh
 from ltm3d.procedural.objects import CATEGORIES, build_mesh
 from ltm3d.schema import ObjectRecord
 from ltm3d.sources.procedural import ProceduralSource

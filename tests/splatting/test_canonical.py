@@ -27,8 +27,8 @@ def test_the_gaussians_stay_the_same() -> None:
     camera = np.eye(4, dtype=np.float32)
     camera[2, 3] = 4.0
     view = pinhole(camera, field_of_view=40.0, resolution=32)
-    films = [rasterize(to_parameters(gaussians), view).film for gaussians in (before, after)]
-    assert np.percentile(np.abs(films[0] - films[1]), 99) < 1e-4
+    rgbas = [rasterize(to_parameters(gaussians), view).rgba for gaussians in (before, after)]
+    assert np.percentile(np.abs(rgbas[0] - rgbas[1]), 99) < 1e-4
 
 
 def test_axes_and_signs_have_one_form() -> None:

@@ -6,7 +6,7 @@ from shapes import box, box_distance, sphere, sphere_distance
 
 from ltm3d.errors import ConfigError
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.rendering.cameras import ViewConfig, orbit_camera
 from ltm3d.rendering.embree import render
 from ltm3d.splatting.fitting import FitConfig, fit, held_out_views

@@ -22,16 +22,16 @@ def scene(count: int = 200) -> torch.Tensor:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not HAS_GSPLAT, reason="gsplat is not installed")
-def test_film_and_gradient_are_the_references() -> None:
-    film_gradient = torch.randn(64, 64, 4, generator=torch.Generator().manual_seed(0)).cuda()
-    films, gradients = [], []
+def test_rgba_and_gradient_are_the_references() -> None:
+    rgba_gradient = torch.randn(64, 64, 4, generator=torch.Generator().manual_seed(0)).cuda()
+    rgbas, gradients = [], []
     for rasterize in (reference.rasterize, gsplat_backend.rasterize):
         leaf = scene().cuda().requires_grad_()
-        film = rasterize(leaf, VIEW)
-        (film * film_gradient).sum().backward()
-        films.append(film.detach())
+        rgba = rasterize(leaf, VIEW)
+        (rgba * rgba_gradient).sum().backward()
+        rgbas.append(rgba.detach())
         gradients.append(leaf.grad)
-    error = (films[0] - films[1]).abs()
+    error = (rgbas[0] - rgbas[1]).abs()
     assert error.quantile(0.99) < 1e-4 and error.max() < 1e-2
     for columns in (slice(0, 3), slice(3, 6), slice(6, 10), slice(10, 11), slice(11, 14)):
         truth = gradients[0][:, columns]

@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from shapes import sphere
 
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.splatting.initialization import initialize, rotation_to, spacing
 
 

@@ -52,27 +52,27 @@ SCENES = {
 }
 
 
-def reference_film(parameters: np.ndarray, view: Pinhole) -> np.ndarray:
+def reference_rgba(parameters: np.ndarray, view: Pinhole) -> np.ndarray:
     return reference.rasterize(torch.from_numpy(parameters).double(), view).numpy()
 
 
 @pytest.mark.parametrize(("parameters", "view"), SCENES.values(), ids=SCENES)
-def test_the_film_is_the_references(parameters: np.ndarray, view: Pinhole) -> None:
+def test_the_pixels_are_the_references(parameters: np.ndarray, view: Pinhole) -> None:
     drawing = rasterize(parameters, view)
-    error = np.abs(drawing.film - reference_film(parameters, view)).max(axis=2)
+    error = np.abs(drawing.rgba - reference_rgba(parameters, view)).max(axis=2)
     # A splat that is 1/255 opaque at a pixel is drawn or not by the last digit: there, and only there, up to 1/255.
     assert np.percentile(error, 99) < 2e-5 and error.max() < 5e-3
     if len(parameters):
-        assert drawing.film[..., 3].max() > 0.05
+        assert drawing.rgba[..., 3].max() > 0.05
     else:
-        assert not drawing.film.any()
+        assert not drawing.rgba.any()
 
 
 def test_a_gaussian_lies_where_the_camera_sees_its_mean() -> None:
     """An eighth of the picture to the right and up: the axes of OpenGL, rows from the top."""
     view = view_from(resolution=32)
     step = 2 * 3.0 * view.half_tangent / 8
-    alpha = rasterize(one((step, step, 0.0), scale=0.05), view).film[..., 3]
+    alpha = rasterize(one((step, step, 0.0), scale=0.05), view).rgba[..., 3]
     rows, columns = np.indices(alpha.shape) + 0.5
     assert (alpha * columns).sum() / alpha.sum() == pytest.approx(16 + 4, abs=0.02)
     assert (alpha * rows).sum() / alpha.sum() == pytest.approx(16 - 4, abs=0.02)
@@ -81,7 +81,7 @@ def test_a_gaussian_lies_where_the_camera_sees_its_mean() -> None:
 def test_the_projected_width_is_that_of_the_pinhole() -> None:
     """A round Gaussian of s at depth d has the variance (f s / d)² + 0.3 pixels²."""
     view = view_from(resolution=64)
-    alpha = rasterize(one((0.0, 0.0, 0.0), scale=0.1, logit=0.0), view).film[..., 3].astype(np.float64)
+    alpha = rasterize(one((0.0, 0.0, 0.0), scale=0.1, logit=0.0), view).rgba[..., 3].astype(np.float64)
     row = alpha[32]
     inside = row > 0.02
     offset = np.arange(64)[inside] + 0.5 - 32
@@ -92,29 +92,29 @@ def test_the_projected_width_is_that_of_the_pinhole() -> None:
 def test_the_nearer_one_hides_the_other_in_any_order() -> None:
     near, far = one((0, 0, 0.5), scale=0.3), one((0, 0, -0.5), scale=0.3, color=(0, 1, 0))
     view = view_from()
-    films = [rasterize(np.concatenate(pair), view).film for pair in ((near, far), (far, near))]
-    assert np.array_equal(*films)
-    assert films[0][RESOLUTION // 2, RESOLUTION // 2] == pytest.approx([1, 0, 0, 1], abs=0.06)
+    rgbas = [rasterize(np.concatenate(pair), view).rgba for pair in ((near, far), (far, near))]
+    assert np.array_equal(*rgbas)
+    assert rgbas[0][RESOLUTION // 2, RESOLUTION // 2] == pytest.approx([1, 0, 0, 1], abs=0.06)
 
 
 def test_what_is_behind_the_camera_or_too_near_is_not_drawn() -> None:
     for depth in (-1.0, 0.0, NEAR / 2):
-        assert not rasterize(one((0, 0, 3 - depth), scale=0.5), view_from()).film.any()
+        assert not rasterize(one((0, 0, 3 - depth), scale=0.5), view_from()).rgba.any()
 
 
 def test_a_full_pixel_takes_nothing_more() -> None:
     layers = np.concatenate([one((0, 0, 0.01 * i), scale=2.0, logit=12.0, color=(i % 2, 1, 0)) for i in range(6)])
-    film = rasterize(layers, view_from()).film
-    assert (1 - film[..., 3]).min() > MIN_TRANSMITTANCE
-    assert np.abs(film - reference_film(layers, view_from())).max() < 1e-5
+    rgba = rasterize(layers, view_from()).rgba
+    assert (1 - rgba[..., 3]).min() > MIN_TRANSMITTANCE
+    assert np.abs(rgba - reference_rgba(layers, view_from())).max() < 1e-5
 
 
 @pytest.mark.parametrize(("parameters", "view"), SCENES.values(), ids=SCENES)
 def test_the_gradient_is_autograds(parameters: np.ndarray, view: Pinhole) -> None:
-    film_gradient = np.random.default_rng(9).normal(size=(RESOLUTION, RESOLUTION, 4)).astype(np.float32)
-    gradient = rasterize_backward(parameters, view, rasterize(parameters, view), to_blocks(film_gradient))
+    rgba_gradient = np.random.default_rng(9).normal(size=(RESOLUTION, RESOLUTION, 4)).astype(np.float32)
+    gradient = rasterize_backward(parameters, view, rasterize(parameters, view), to_blocks(rgba_gradient))
     leaf = torch.from_numpy(parameters).double().requires_grad_()
-    (reference.rasterize(leaf, view) * torch.from_numpy(film_gradient)).sum().backward()
+    (reference.rasterize(leaf, view) * torch.from_numpy(rgba_gradient)).sum().backward()
     truth = leaf.grad.numpy()
     assert gradient.shape == parameters.shape and np.isfinite(gradient).all()
     for part in (MEANS, LOG_SCALES, QUATS, slice(OPACITY_LOGIT, OPACITY_LOGIT + 1), COLORS):
@@ -125,15 +125,15 @@ def test_the_gradient_is_autograds(parameters: np.ndarray, view: Pinhole) -> Non
 def test_same_input_same_bytes() -> None:
     parameters, view = SCENES["scattered"]
     first, second = (rasterize(parameters, view) for _ in range(2))
-    assert first.film.tobytes() == second.film.tobytes()
+    assert first.rgba.tobytes() == second.rgba.tobytes()
     gradients = [rasterize_backward(parameters, view, drawing, first.blocks) for drawing in (first, second)]
     assert gradients[0].tobytes() == gradients[1].tobytes()
 
 
-def test_blocks_and_films_are_two_views_of_one_thing() -> None:
-    film = np.random.default_rng(0).random((3, 8, 12, 5)).astype(np.float32)
-    assert to_blocks(film).shape == (3, 4, 3, 5, 8)
-    assert np.array_equal(from_blocks(to_blocks(film)), film)
+def test_blocks_and_rgba_are_two_views_of_one_thing() -> None:
+    rgba = np.random.default_rng(0).random((3, 8, 12, 5)).astype(np.float32)
+    assert to_blocks(rgba).shape == (3, 4, 3, 5, 8)
+    assert np.array_equal(from_blocks(to_blocks(rgba)), rgba)
 
 
 def test_depths_are_sorted_as_floats_with_ties_in_order() -> None:
@@ -141,9 +141,9 @@ def test_depths_are_sorted_as_floats_with_ties_in_order() -> None:
     assert front_to_back(depth).tolist() == [4, 1, 3, 6, 0, 5]
 
 
-def test_composite_lays_the_film_over_the_background() -> None:
-    film = np.array([[[0.1, 0.2, 0.3, 0.5]]], np.float32)
-    assert composite(film, np.ones(3, np.float32))[0, 0] == pytest.approx([0.6, 0.7, 0.8])
+def test_composite_lays_the_pixels_over_the_background() -> None:
+    rgba = np.array([[[0.1, 0.2, 0.3, 0.5]]], np.float32)
+    assert composite(rgba, np.ones(3, np.float32))[0, 0] == pytest.approx([0.6, 0.7, 0.8])
 
 
 def test_an_odd_resolution_is_refused() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 from shapes import box, sphere
 
 from ltm3d.geometry.mesh import Mesh, concatenate
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.rendering.cameras import ViewConfig, orbit_camera
 from ltm3d.rendering.embree import render
 from ltm3d.splatting.visibility import look_up

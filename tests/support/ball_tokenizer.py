@@ -12,7 +12,7 @@ from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.augmentation import AugmentationConfig
-from ltm3d.tokenizers.examples import TargetExamples
+from ltm3d.tokenizers.target_examples import TargetExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Inputs, Tokenizer, stored_points
 
 

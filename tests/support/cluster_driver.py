@@ -23,7 +23,7 @@ from ray_runs import HOLD_FILE
 from toy_training import ToyModel, toy_config, toy_examples
 
 from ltm3d.resources import Resources
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
 from ltm3d.training.launch import train
 
 NOTICE_S = 8

@@ -10,8 +10,8 @@ from gltf_scenes import add_texture, gltf_of
 from mesh_files import box, glb
 from shapes import sphere
 
-from ltm3d.geometry.gltf_file import GltfFile
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.mesh_io.gltf_file import GltfFile
 from ltm3d.shards.archive import archive_bytes
 
 GOOD = box((3, 2, 1))

@@ -9,8 +9,8 @@ import torch
 from shapes import sphere
 
 from ltm3d import schema
-from ltm3d.evaluation.pictures import cloud_splats
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
+from ltm3d.evaluation.shape_pictures import cloud_splats
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
@@ -82,8 +82,8 @@ def write_evaluation_data(data: Path, representation: str) -> None:
     tokenizer_hash = weights_hash(models / "tokenizer" / representation)
     num_tokens, dim = 16 if representation == "mesh" else 8 if representation != "sdf" else 4, SIZES["token_dim"]
     shape = TokenShape(num_tokens=num_tokens, token_dim=dim, image_width=2, text_width=2)
-    Reconstructor(ReconstructorConfig(width=16, depth=1, num_heads=2), shape).save(
-        models / "reconstructor" / representation, tokenizer_hash=tokenizer_hash
+    LTR(LTRConfig(width=16, depth=1, num_heads=2), shape).save(
+        models / "ltr" / representation, tokenizer_hash=tokenizer_hash
     )
     (models / "generator" / representation).mkdir(parents=True)
     (models / "generator" / representation / "config.json").write_text(json.dumps({"tokenizer_hash": tokenizer_hash}))

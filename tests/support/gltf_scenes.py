@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ltm3d.geometry.gltf_file import GltfFile
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.mesh_io.gltf_file import GltfFile
 
 
 def gltf_of(mesh: Mesh, **attributes: tuple[np.ndarray, str]) -> GltfFile:

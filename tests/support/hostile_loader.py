@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ltm3d.geometry.loading import LoadLimits
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.transforms import clean
+from ltm3d.mesh_io.loading import LoadLimits
+from ltm3d.transforms import clean_meshes as clean
 
 
 def clean_file(

@@ -3,8 +3,8 @@
 import sys
 import time
 
+from ltm3d.registry.lock import model_lock
 from ltm3d.tracking.client import open_client
-from ltm3d.tracking.lock import model_lock
 
 if __name__ == "__main__":
     name, uri, count = sys.argv[1:]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ltm3d.geometry.export import mesh_to_glb
 from ltm3d.geometry.mesh import Mesh
+from ltm3d.mesh_io.writing import mesh_to_glb
 from ltm3d.schema import MESHES, RAW, ObjectRecord
 from ltm3d.shards.archive import archive_bytes
 from ltm3d.shards.write import write_shard

@@ -8,7 +8,7 @@ import numpy as np
 from gltf_scenes import add_texture, gltf_of
 from shapes import box, sphere
 
-from ltm3d.geometry.gltf_file import GltfFile
+from ltm3d.mesh_io.gltf_file import GltfFile
 
 CUBE = box()
 _WORDS = [

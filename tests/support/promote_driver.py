@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from ltm3d.evaluation.promotion import promote
+from ltm3d.registry.promotion import promote
 
 if __name__ == "__main__":
     sys.stdout.write("ready\n")

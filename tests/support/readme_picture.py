@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ltm3d.evaluation.pictures import shape_pictures
-from ltm3d.evaluation.set_figures import first_samples
+from ltm3d.evaluation.set_metrics import first_samples
+from ltm3d.evaluation.shape_pictures import shape_pictures
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.kinds import REPRESENTATIONS
 from pipelines._gallery import choose

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from torch import distributed as dist
 
-from ltm3d.training import checkpoint as files
-from ltm3d.training.loop import Place
-from ltm3d.training.saving import find_sound, save_checkpoint
+from ltm3d.training.checkpoints import files
+from ltm3d.training.checkpoints.saving import find_sound, save_checkpoint
+from ltm3d.training.loop import DistContext
 
 
 def main(rank: int, store: Path, folder: Path) -> None:
     """Save, then look for what can be read."""
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    place = Place(rank=rank, world_size=2)
+    context = DistContext(rank=rank, world_size=2)
 
     def write(into: Path) -> None:
         if rank == 1:
@@ -33,14 +33,14 @@ def main(rank: int, store: Path, folder: Path) -> None:
     is_kept = save_checkpoint(
         files.checkpoint_folder(folder, "toy") / files.checkpoint_name(3, 2, "x"),
         write,
-        place=place,
+        context=context,
         run="r",
         step=3,
         engine="torch",
         validation_loss=None,
         keep=2,
     )
-    found = find_sound(files.checkpoint_folder(folder, "toy"), place=place, run="r")
+    found = find_sound(files.checkpoint_folder(folder, "toy"), context=context, run="r")
     if rank == 0:
         names = sorted(found.commit.digests) if found else None
         (folder / "found.json").write_text(json.dumps({"is_kept": is_kept, "names": names}))

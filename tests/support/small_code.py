@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ltm3d.evaluation.committed import head_of
-from ltm3d.freshness.code import CodeReader
+from ltm3d.freshness.stage_code import CodeReader
+from ltm3d.registry.committed import head_of
 from ltm3d.tracking.provenance import git_state, stage_provenance
 
 LABEL = "train@sdf"

@@ -9,11 +9,11 @@ from pathlib import Path
 from small_code import LABEL, SmallCode
 from tiny_bundle import make_tiny_bundle
 
-from ltm3d.evaluation.gate import GateBound, GateConfig, GateMetric
-from ltm3d.evaluation.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
+from ltm3d.registry.gate import GateBound, GateConfig, GateMetric
+from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
+from ltm3d.registry.registration import register_model
+from ltm3d.registry.versions import get_version_by_alias
 from ltm3d.tracking.client import experiment_id, open_client
-from ltm3d.tracking.registry import register_model
-from ltm3d.tracking.versions import get_version_by_alias
 
 NAME = "ltm3d-sdf"
 GATE = GateConfig(

@@ -13,8 +13,8 @@ from tiny_tokenizers import TRAINING
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.generator.bundle import ENCODER_FOLDER, BundleConfig, write_bundle
+from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.generator.reconstruction import Reconstructor, ReconstructorConfig
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
@@ -59,9 +59,7 @@ def write_tiny_bundle(
             text_width=TEXT_DIM if encoders is None else 384,
             num_image_tokens=0 if encoders is None else 64,
         )
-        Reconstructor(ReconstructorConfig(width=16, depth=1, num_heads=2), shape).save(
-            parts / "reconstructor", tokenizer_hash=tokenizer_hash
-        )
+        LTR(LTRConfig(width=16, depth=1, num_heads=2), shape).save(parts / "ltr", tokenizer_hash=tokenizer_hash)
         config = GeneratorConfig(
             width=16,
             encoder_depth=1,
@@ -86,7 +84,7 @@ def write_tiny_bundle(
                 decode_resolution=16,
                 sampling=SamplingConfig(num_steps=2),
             ),
-            models={part: parts / part for part in ("tokenizer", "reconstructor", "generator")},
+            models={part: parts / part for part in ("tokenizer", "ltr", "generator")},
             encoder=parts / "encoder" if encoders is None else None,
             carries_packages=carries_packages,
         )

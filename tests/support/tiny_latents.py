@@ -11,7 +11,7 @@ from tiny_bundle import make_tiny_bundle
 from ltm3d import schema
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import IndexEntry, write_index
-from ltm3d.shards.plan import shard_name
+from ltm3d.shards.manifest import shard_name
 from ltm3d.shards.write import write_shard
 from ltm3d.transforms.encode_tokens import HASH_FIELD
 from pipelines.compose import compose, write_params
@@ -34,7 +34,7 @@ def make_tiny_latents(root: Path, *, num_assets: int = 40) -> Path:
     groups = {f"shard-{n:05d}": [u for u in uids if shard_name(u, NUM_SHARDS).endswith(str(n))] for n in range(2)}
     with tempfile.TemporaryDirectory() as temporary:
         bundle = make_tiny_bundle(Path(temporary) / "bundle")
-        for part in ("tokenizer", "reconstructor"):
+        for part in ("tokenizer", "ltr"):
             shutil.copytree(bundle / part, data / "models" / part / "sdf")
     whose = {HASH_FIELD: weights_hash(data / "models" / "tokenizer" / "sdf")}
     for name, group in groups.items():

@@ -19,8 +19,8 @@ from torch import nn
 from toy_training import ToyModel, toy_config, toy_examples
 
 from ltm3d.generator.model import Generator, GeneratorConfig
-from ltm3d.training import checkpoint as files
-from ltm3d.training.loop import Place
+from ltm3d.training.checkpoints import files
+from ltm3d.training.loop import DistContext
 from ltm3d.training.worker import Job, run_worker
 
 WORLD_SIZE = 2
@@ -80,10 +80,10 @@ def make_job(run_dir: Path, kind: str, broken: int | None, settings: dict[str, A
     )
 
 
-def train_case(job: Job, place: Place) -> None:
+def train_case(job: Job, context: DistContext) -> None:
     """Train to the end, or go on from the newest checkpoint."""
     job.run_dir.mkdir(parents=True, exist_ok=True)
-    run_worker(job, place)
+    run_worker(job, context)
 
 
 def main(rank: int, store: Path, folder: Path) -> None:
@@ -91,18 +91,18 @@ def main(rank: int, store: Path, folder: Path) -> None:
     os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": str(WORLD_SIZE)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=WORLD_SIZE)
-    place = Place(rank=rank, world_size=WORLD_SIZE)
+    context = DistContext(rank=rank, world_size=WORLD_SIZE)
     torch.manual_seed(rank)
     for name, case in json.loads((folder / "cases.json").read_text()).items():
         job = make_job(folder / name, case["kind"], case["broken"], case["settings"])
-        train_case(job, place)
+        train_case(job, context)
         if rank == 0:
             for checkpoint in files.committed(files.checkpoint_folder(job.run_dir, job.name))[1:]:
                 (checkpoint.folder / files.COMMIT_FILE).unlink()
             (job.run_dir / "model.safetensors").rename(job.run_dir / "undisturbed.safetensors")
             shutil.copyfile(job.run_dir / "metrics.jsonl", job.run_dir / "undisturbed.jsonl")
-        place.gather(None)
-        train_case(job, place)
+        context.gather(None)
+        train_case(job, context)
     dist.destroy_process_group()
 
 

@@ -17,7 +17,7 @@ RECIPE = (
     "download.num_shards=2",
     *(
         f"{part}.training.{name}={value}"
-        for part in ("tokenizer.sdf", "reconstructor.sdf", "generator.sdf")
+        for part in ("tokenizer.sdf", "ltr.sdf", "generator.sdf")
         for name, value in (("num_steps", 4), ("warmup_steps", 1))
     ),
     "attribute_reader.training.num_objects=28",

@@ -3,7 +3,7 @@ import pytest
 from shapes import box, box_distance
 
 from ltm3d.errors import ConfigError
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.tokenizers.augmentation import AugmentationConfig, draw_stretch, stretch_distances, stretch_normals
 
 EXTENTS = np.array([1.9, 1.2, 0.6])

@@ -115,6 +115,6 @@ def test_pictures_are_those_of_the_stretched_set() -> None:
     """A red ball fills as much of the picture stretched as not: the longest side stays."""
     config = GaussiansExampleConfig(num_gaussians=64, num_target=64, resolution=32, num_views=3, scale=0.4)
     batch = batch_of(np.random.default_rng(1), config)
-    alpha = batch["films"][0, ..., 3]
-    assert 0.1 < alpha.mean() < 0.8 and batch["films"][0, ..., 0].mean() > 3 * batch["films"][0, ..., 2].mean()
+    alpha = batch["rgbas"][0, ..., 3]
+    assert 0.1 < alpha.mean() < 0.8 and batch["rgbas"][0, ..., 0].mean() > 3 * batch["rgbas"][0, ..., 2].mean()
     assert batch["target"][0, :, :3].abs().amax(dim=0).max() < 0.45

@@ -3,7 +3,7 @@ import numpy as np
 import torch
 from shapes import sphere
 
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.tokenizers.point_queries import curve_codes, farthest_points, farthest_queries
 
 

@@ -16,8 +16,8 @@ from shapes import sphere
 from tiny_targets import Targets
 
 from ltm3d.errors import ConfigError, ModelError
-from ltm3d.evaluation.reconstruction import Encoded, ReconstructionConfig, measure_reconstructions
-from ltm3d.geometry.sampling import sample_surface
+from ltm3d.evaluation.tokenizer_metrics import Encoded, ReconstructionConfig, measure_reconstructions
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.nn.weights import load_state
 from ltm3d.settings import convert
 from ltm3d.tokenizers import kinds

@@ -7,7 +7,7 @@ from toy_training import ToyModel, toy_config, toy_examples
 
 from ltm3d.errors import ConfigError
 from ltm3d.training.budget import Costs, measure_costs
-from ltm3d.training.loop import Place
+from ltm3d.training.loop import DistContext
 
 
 def duration(costs: Costs, num_steps: int, *, validate_every: int, checkpoint_every: int) -> float:
@@ -43,7 +43,7 @@ def test_costs_grow_with_what_an_example_takes(tmp_path: Path) -> None:
         toy_examples(delay=delay)(),
         toy_examples(count=16, delay=2 * delay)(),
         config=toy_config(),
-        place=Place(),
+        context=DistContext(),
         seconds=0.1,
         scratch=tmp_path,
     )

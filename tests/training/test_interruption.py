@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 from toy_training import ToyModel, toy_config, toy_examples
 
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
 from ltm3d.training.interruption import Interruption, TrainingStopped, request_stop
 from ltm3d.training.launch import TrainingResult, train_locally
-from ltm3d.training.loop import Place
+from ltm3d.training.loop import DistContext
 from ltm3d.training.progress import OnMetrics
 
 PROGRAM = """
@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_a_notice_is_answered_once_and_a_stop_always(tmp_path: Path) -> None:
-    interruption = Interruption(Place(), tmp_path, lambda: True)
+    interruption = Interruption(DistContext(), tmp_path, lambda: True)
     assert interruption.wants_checkpoint() and not interruption.stops
     assert not interruption.wants_checkpoint()
     request_stop(tmp_path)

@@ -9,7 +9,7 @@ from toy_training import ToyModel, toy_config, toy_examples
 
 from ltm3d.errors import ConfigError
 from ltm3d.resources import Resources
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
 from ltm3d.training.launch import TrainingResult, train, train_locally
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -13,7 +13,7 @@ from ltm3d.training.data import batch_indices
 from ltm3d.training.ema import ParameterAverage
 from ltm3d.training.engine import TorchEngine
 from ltm3d.training.layout import Whole
-from ltm3d.training.loop import OF_THE_MACHINE, Metrics, Outlets, Place, TrainingDiverged, run_steps, validate
+from ltm3d.training.loop import OF_THE_MACHINE, Callbacks, DistContext, Metrics, TrainingDiverged, run_steps, validate
 
 CPU = torch.device("cpu")
 
@@ -34,10 +34,10 @@ def run(
         examples,
         validation,
         config=config,
-        place=Place(),
+        context=DistContext(),
         average=None,
         first_step=0,
-        outlets=Outlets(metrics=lambda step, row: rows.append((step, row)), checkpoint=saved.append),
+        callbacks=Callbacks(metrics=lambda step, row: rows.append((step, row)), checkpoint=saved.append),
     )
     return rows, saved
 
@@ -65,12 +65,12 @@ def test_metrics_are_means_over_the_steps_since_the_last() -> None:
 def test_validation_is_the_mean_over_all_examples_and_the_same_each_time() -> None:
     config = toy_config(global_batch_size=4)
     engine = make_engine(config)
-    check = partial(validate, engine, config=config, place=Place())
+    check = partial(validate, engine, config=config, context=DistContext())
     first = check(ToyExamples(11))
     assert check(ToyExamples(11)) == first
     assert engine.model.training
     in_parts = validate(
-        engine, ToyExamples(11), config=toy_config(global_batch_size=4, micro_batch_size=1), place=Place()
+        engine, ToyExamples(11), config=toy_config(global_batch_size=4, micro_batch_size=1), context=DistContext()
     )
     assert in_parts == {name: pytest.approx(value, rel=1e-5) for name, value in first.items()}
 
@@ -81,7 +81,7 @@ def test_each_validation_example_counts_once() -> None:
             return batch["index"].float().mean() + 0 * self.head.bias.sum(), {}
 
     config = toy_config(global_batch_size=4)
-    metrics = validate(make_engine(config, Index()), ToyExamples(11), config=config, place=Place())
+    metrics = validate(make_engine(config, Index()), ToyExamples(11), config=config, context=DistContext())
     assert metrics == {"validation/loss": pytest.approx(5.0)}  # mean of 0 … 10
 
 
@@ -96,10 +96,10 @@ def test_a_loss_that_is_not_finite_names_step_and_examples() -> None:
             ToyExamples(10, broken=7),
             None,
             config=config,
-            place=Place(),
+            context=DistContext(),
             average=None,
             first_step=0,
-            outlets=Outlets(metrics=lambda step, row: None, checkpoint=saved.append),
+            callbacks=Callbacks(metrics=lambda step, row: None, checkpoint=saved.append),
         )
     step = next(s for s in range(10) if 7 in batch_indices(range(4), seed=3, step=s, batch_size=4, size=10))
     indices = batch_indices(range(4), seed=3, step=step, batch_size=4, size=10)
@@ -135,11 +135,11 @@ def test_skipped_steps_of_before_count() -> None:
             ToyExamples(4, broken=2),
             None,
             config=config,
-            place=Place(),
+            context=DistContext(),
             average=None,
             first_step=0,
             num_skipped=4,
-            outlets=Outlets(metrics=lambda step, row: None, checkpoint=lambda step: None),
+            callbacks=Callbacks(metrics=lambda step, row: None, checkpoint=lambda step: None),
         )
 
 
@@ -153,10 +153,10 @@ def test_utilisation_is_the_share_of_the_peak_and_is_never_guessed() -> None:
             ToyExamples(10),
             None,
             config=config,
-            place=Place(peak_tflops=peak),
+            context=DistContext(peak_tflops=peak),
             average=None,
             first_step=0,
-            outlets=Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
+            callbacks=Callbacks(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
             flops_per_sample=flops,
         )
         return rows[-1]
@@ -205,10 +205,10 @@ def test_a_gradient_that_is_not_finite_stops_the_run() -> None:
             ToyExamples(10),
             None,
             config=config,
-            place=Place(),
+            context=DistContext(),
             average=None,
             first_step=0,
-            outlets=Outlets(metrics=lambda step, row: None, checkpoint=lambda step: None),
+            callbacks=Callbacks(metrics=lambda step, row: None, checkpoint=lambda step: None),
         )
 
 
@@ -222,12 +222,12 @@ def test_the_average_is_what_is_validated() -> None:
         ToyExamples(40),
         ToyExamples(11),
         config=config,
-        place=Place(),
+        context=DistContext(),
         average=average,
         first_step=0,
-        outlets=Outlets(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
+        callbacks=Callbacks(metrics=lambda step, row: rows.append(row), checkpoint=lambda step: None),
     )
-    own = validate(engine, ToyExamples(11), config=config, place=Place())
+    own = validate(engine, ToyExamples(11), config=config, context=DistContext())
     with average.applied():
-        averaged = validate(engine, ToyExamples(11), config=config, place=Place())
+        averaged = validate(engine, ToyExamples(11), config=config, context=DistContext())
     assert rows[-1]["validation/loss"] == averaged["validation/loss"] != own["validation/loss"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ltm3d.training.checkpoint import METRICS_FILE
+from ltm3d.training.checkpoints.files import METRICS_FILE
 from ltm3d.training.progress import append_metrics, following, read_metrics, rewind_metrics
 
 

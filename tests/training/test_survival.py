@@ -27,7 +27,7 @@ from ray_runs import (
 from toy_training import toy_config, toy_examples
 
 from ltm3d.resources import Resources
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
 from ltm3d.training.interruption import TrainingStopped, request_stop
 from ltm3d.training.launch import TrainingResult, train
 from ltm3d.training.progress import read_metrics
@@ -119,7 +119,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
     if mounted.returncode != 0:
-        pytest.skip("this user may not mount a tmpfs; tests/training/test_saving.py limits the size of files instead")
+        pytest.skip("this user may not mount a tmpfs; checkpoints/test_saving.py limits the size of files instead")
     yield folder
     subprocess.run(["umount", folder], check=True)
 

@@ -9,10 +9,10 @@ from toy_training import ToyModel, computed, toy_config, toy_examples
 
 from ltm3d.errors import DataError
 from ltm3d.nn.weights import load_weights
-from ltm3d.training import checkpoint as files
+from ltm3d.training.checkpoints import files
 from ltm3d.training.config import TrainingConfig
 from ltm3d.training.launch import TrainingResult, train_locally
-from ltm3d.training.loop import Place, TrainingDiverged
+from ltm3d.training.loop import DistContext, TrainingDiverged
 from ltm3d.training.progress import read_metrics
 from ltm3d.training.worker import Job, run_worker
 
@@ -153,4 +153,4 @@ def test_workers_restarted_after_a_final_error_do_nothing(tmp_path: Path) -> Non
         working_directory=tmp_path,
         num_threads=1,
     )
-    run_worker(job, Place())
+    run_worker(job, DistContext())

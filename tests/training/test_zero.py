@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from toy_training import computed
 from training_ranks import make_job
 
-from ltm3d.training import checkpoint as files
-from ltm3d.training.checkpoint import read_json
-from ltm3d.training.loop import SKIPPED, Place
+from ltm3d.training.checkpoints import files
+from ltm3d.training.checkpoints.files import read_json
+from ltm3d.training.loop import SKIPPED, DistContext
 from ltm3d.training.progress import read_metrics
 from ltm3d.training.worker import run_worker
 
@@ -69,7 +69,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kind, broken = "generator" if name == "generator" else "toy", BROKEN if name == "broken" else None
         job = make_job(folder / name, kind, broken, {"zero_stage": None, **settings})
         job.run_dir.mkdir()
-        run_worker(job, Place())
+        run_worker(job, DistContext())
     return folder
 
 

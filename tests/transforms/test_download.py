@@ -7,7 +7,7 @@ from mesh_files import record
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.shards.archive import read_archive
-from ltm3d.shards.plan import shard_name
+from ltm3d.shards.manifest import shard_name
 from ltm3d.sources.folder import FolderSource
 from ltm3d.transforms.download import DownloadConfig, content_hash, download_shard, plan_download
 from ltm3d.transforms.source_files import look_again, read_fetched

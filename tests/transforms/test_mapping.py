@@ -10,7 +10,7 @@ from shard_jobs import FIELDS, number
 
 from ltm3d.errors import DataError
 from ltm3d.shards.ledger import Ledger, read_ledger
-from ltm3d.shards.plan import shard_name
+from ltm3d.shards.manifest import shard_name
 from ltm3d.shards.rates import read_rates
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.transforms.mapping import ShardJob, map_shards, map_shards_with_model, plan_jobs

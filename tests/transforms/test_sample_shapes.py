@@ -8,7 +8,7 @@ from tiny_tokenizers import train_sphere_tokenizer
 from ltm3d.errors import ConfigError
 from ltm3d.metrics.surface import chamfer_l1
 from ltm3d.settings import convert
-from ltm3d.shards.plan import key_of
+from ltm3d.shards.manifest import key_of
 from ltm3d.transforms.sample_shapes import SampleShapesConfig, decode_samples, list_prompts
 
 

@@ -25,7 +25,7 @@
     }
 
     function stepWords(step) {
-      return step ? `step ${step} of ${numSteps}: ${numKnown(step)} of ${numTokens} tokens known` : `before step 1: the reconstruction module's guess`;
+      return step ? `step ${step} of ${numSteps}: ${numKnown(step)} of ${numTokens} tokens known` : `before step 1: LTR's guess`;
     }
 
     function show() {

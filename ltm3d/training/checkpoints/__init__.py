@@ -1,0 +1,1 @@
+"""Checkpoints of a run: committed whole or not at all, resumed from, swept, and exported as weights."""
