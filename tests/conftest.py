@@ -66,6 +66,14 @@ def small_ray(repository: Path) -> Iterator[None]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def tracking_uri(tmp_path: Path) -> str:
+    """An MLflow back end of the test's own."""
+    from mlflow_database import new_database
+
+    return new_database(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real meshes: `objaverse/`, `shapenet/`, `captions.json`; skips where it is absent."""

@@ -176,11 +176,13 @@ def test_another_version_of_a_library_gives_another_key_and_another_build_does_n
 def test_a_record_links_two_keys_of_its_stage_alone(tmp_path: Path) -> None:
     root = copy_sources(tmp_path)
     before = CodeReader(root).of("render_views")
-    path = root / "ltm3d" / "transforms" / "render.py"
+    path = root / "ltm3d" / "transforms" / "render_views.py"
     path.write_text(path.read_text() + "\nUNUSED = 1\n")
     after = CodeReader(root).of("render_views")
     assert not after.accepts(before.digest) and after.oldest == after.digest
-    entry = SameResults(stage="render_views", was=before.digest, now=after.digest, changed="render.py", why="unused")
+    entry = SameResults(
+        stage="render_views", was=before.digest, now=after.digest, changed="render_views.py", why="unused"
+    )
     write_records(root / RECORDS_FILE, [entry])
     linked = CodeReader(root).of("render_views")
     assert linked.accepts(before.digest) and linked.accepts(after.digest) and linked.oldest == before.digest
