@@ -1,7 +1,8 @@
-"""Make docs/pictures/generated.png: `readme_picture.py DATA OUT [PROMPT]`.
+"""Make docs/pictures/generated.png: `readme_picture.py DATA OUT [PROMPT …]`.
 
 A column a test object, categories in turn and none picked. Above the object in the view of the image prompt, below the
-first of its generated shapes, one row a representation that DATA/samples has; PROMPT is image, text or both.
+first of its generated shapes, one row a PROMPT (image, text, both: the default) of each representation that
+DATA/samples has; a prompt whose sample came out empty leaves its place white.
 """
 
 import sys
@@ -19,6 +20,7 @@ from pipelines._planning import available
 
 NUM_OBJECTS = 14
 SIDE, MARGIN = 160, 12
+NUM_COLOURS = 128  # of the written file, so that it stays small
 
 
 def on_white(picture: np.ndarray) -> np.ndarray:
@@ -32,7 +34,7 @@ def on_white(picture: np.ndarray) -> np.ndarray:
     return np.asarray(page.convert("RGB"))
 
 
-def main(data: Path, out: Path, prompt: str) -> None:
+def main(data: Path, out: Path, prompts: list[str]) -> None:
     """Draw the rows and write them."""
     representations = [name for name in REPRESENTATIONS if (data / "samples" / name).is_dir()]
     entries = available(data, "views", *(f"targets/{name}" for name in representations))
@@ -41,11 +43,13 @@ def main(data: Path, out: Path, prompt: str) -> None:
     rows = [[on_white(np.array(views.get("images", index)[0])) for index in range(len(chosen))]]
     for name in representations:
         first = first_samples(data / "samples" / name)
-        shapes = [first[entry.uid, prompt] for entry in chosen]
-        rows.append([on_white(shape_pictures(shape, num_views=1, resolution=2 * SIDE)[0]) for shape in shapes])
-    Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows])).save(out, optimize=True)
-    print(f"{out}: {len(chosen)} objects, {', '.join(representations)}, prompt {prompt}")
+        for prompt in prompts:
+            shapes = [first[entry.uid, prompt] for entry in chosen]
+            rows.append([on_white(shape_pictures(shape, num_views=1, resolution=2 * SIDE)[0]) for shape in shapes])
+    page = Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows]))
+    page.quantize(NUM_COLOURS, dither=Image.Dither.NONE).save(out, optimize=True)
+    print(f"{out}: {len(chosen)} objects, {', '.join(representations)}, prompts {', '.join(prompts)}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "both")
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or ["both"])
