@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ltm3d.cluster.session import ray_started
 from ltm3d.durability import lock_file
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.freshness.stage_code import CACHE_FILE, CodeReader, StageCode
@@ -28,7 +29,7 @@ from ltm3d.tracking.client import absolute_uri
 from ltm3d.tracking.provenance import git_state, provenance_tags, stage_provenance
 from ltm3d.tracking.repro import repro_id
 from ltm3d.tracking.run import Tracker, stage_run
-from pipelines._cluster import ray_started
+from pipelines import ENVIRONMENT
 from pipelines._declaration import own_settings, read_declaration
 from pipelines._interrupt import end_interrupted, watch_for_interrupts
 from pipelines._params import Params, load_params
@@ -82,7 +83,7 @@ class Stage:
 
     def start_ray(self) -> None:
         """Start Ray on this machine, or join the cluster that RAY_ADDRESS names; it stops with the stage."""
-        self.exits.enter_context(ray_started(self.resources))
+        self.exits.enter_context(ray_started(self.resources, ENVIRONMENT))
 
 
 @contextmanager

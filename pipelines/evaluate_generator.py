@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ltm3d.cluster.session import map_over_ray
 from ltm3d.evaluation.attribute_reader import AttributeReader
 from ltm3d.evaluation.attributes import attribute_document, attribute_ratios, attribute_text
 from ltm3d.evaluation.generator_metrics import Evaluator, GenerationData
@@ -26,7 +27,6 @@ from ltm3d.tokenizers.tokenizer import Tokenizer
 from ltm3d.tracking.artifacts import write_shapes
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
-from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
 from pipelines._gallery import choose, write_page
 from pipelines._generated import generated_items, generated_processes

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ltm3d.cluster.session import map_over_ray
 from ltm3d.evaluation.cost import with_cost
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.measurement import decode_or_none
@@ -21,7 +22,6 @@ from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
 from ltm3d.transforms.audit_tokens import audit_set
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
-from pipelines._cluster import map_over_ray
 from pipelines._evaluation import log_document
 from pipelines._gallery import COLUMNS, choose, write_page
 from pipelines._planning import available

@@ -191,8 +191,8 @@ class MemorySampler(threading.Thread):
 
 def run_once(data: Path, num_assets: int, num_shards: int) -> dict[str, Any]:
     """Simulate in this process; the first few shards only warm Ray up."""
+    from ltm3d.cluster.session import ray_started
     from ltm3d.resources import Resources
-    from pipelines._cluster import ray_started
 
     sampler = MemorySampler()
     with ray_started(Resources(num_workers=NUM_WORKERS)), tempfile.TemporaryDirectory(prefix="ltm3d-warm-") as warm:

@@ -21,11 +21,11 @@ from typing import Annotated
 import typer
 
 from ltm3d.api import DEFAULT_TRACKING_URI
-from ltm3d.cli.doctor_cluster import MIN_FREE_GB, ask_cluster, disagreements
 from ltm3d.cli.generate import TrackingUri
+from ltm3d.cluster.nodes import is_exposed
+from ltm3d.cluster.report import MIN_FREE_GB, ask_cluster, disagreements
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.errors import ConfigError, ModelError
-from ltm3d.ray_nodes import is_exposed
 from ltm3d.tracking.client import database_path
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}

@@ -13,15 +13,13 @@ PACKAGES = ("ltm3d", "pipelines")
 # what they import counts all the same. Tests hold them to it: the same bytes from one worker and two, after a kill
 # and without one.
 ORCHESTRATION = (
-    "pipelines._cluster",  # starting Ray
     "pipelines._interrupt",  # Ctrl-C
     "pipelines._params",  # params.yaml → settings, which are in every key
     "pipelines._stage",  # lock, log, MLflow run
     "ltm3d.durability",  # fsync, locks
     "ltm3d.errors",
     "ltm3d.freshness",
-    "ltm3d.ray_address",
-    "ltm3d.ray_nodes",
+    "ltm3d.cluster",  # starting Ray
     "ltm3d.settings",
     "ltm3d.shards.rates",  # what shards cost
     "ltm3d.registry",  # MLflow's versions

@@ -28,7 +28,7 @@ DOORS = {
     "uvicorn": ("ltm3d.cli.demo",),
     "ray.data": ("ltm3d.transforms",),
     "ray.train": ("ltm3d.training",),
-    "ray": ("ltm3d.training", "ltm3d.transforms", "ltm3d.cli.doctor_cluster", "ltm3d.ray_nodes", "pipelines._cluster"),
+    "ray": ("ltm3d.training", "ltm3d.transforms", "ltm3d.cluster"),
     "deepspeed": ("ltm3d.training",),
     "hydra": ("pipelines.compose",),
     "omegaconf": ("pipelines.compose", "pipelines._params"),

@@ -14,7 +14,7 @@ COMMANDS = {"ablations", "compose", "pack", "train_packed", "unpack"}  # for peo
 MODULES = sorted(
     path.stem for path in (REPOSITORY / "pipelines").glob("*.py") if path.stem[0] != "_" and path.stem not in COMMANDS
 )
-RUNNER = {"pipelines", "pipelines._cluster", "pipelines._stage", "pipelines._params"}
+RUNNER = {"pipelines", "pipelines._stage", "pipelines._params"}
 STAGES = [name for name in MODULES if name != "digest_inputs"]  # the others, which make data, weights or metrics
 ITEM = "${item}"  # of a matrix, whatever its name
 

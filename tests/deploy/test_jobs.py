@@ -16,8 +16,8 @@ from ray_head import BIN, REPOSITORY, Head, environment, last_line
 from toy_stage import make_checkout
 
 from ltm3d.cli.doctor import check_cluster
-from ltm3d.cli.doctor_cluster import MUST_AGREE, ask_cluster, disagreements
-from ltm3d.ray_nodes import is_exposed
+from ltm3d.cluster.nodes import is_exposed
+from ltm3d.cluster.report import MUST_AGREE, ask_cluster, disagreements
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

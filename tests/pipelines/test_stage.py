@@ -23,7 +23,8 @@ import sys, time
 from pathlib import Path
 from ltm3d.errors import DataError
 from ltm3d.resources import Resources
-from pipelines import _cluster, _stage
+from ltm3d.cluster import session
+from pipelines import _stage
 """
 
 
@@ -191,7 +192,7 @@ def test_errors_from_ray_tasks_are_found(checkout: Path) -> None:
             raise DataError("the shard is damaged")
 
         def main():
-            with _cluster.ray_started(Resources()):
+            with session.ray_started(Resources(), {}):
                 import ray
                 ray.get(ray.remote(fail).remote(1))
         """,
@@ -212,8 +213,8 @@ def test_assets_are_shared_out_over_workers_and_come_back_in_order(checkout: Pat
             return asset * asset, torch.get_num_threads(), os.getpid()
 
         def main():
-            with _cluster.ray_started(Resources()):
-                squares, threads, processes = zip(*_cluster.map_over_ray(work, range(12)))
+            with session.ray_started(Resources(), {}):
+                squares, threads, processes = zip(*session.map_over_ray(work, range(12)))
             print(list(squares), set(threads), os.getpid() in processes)
         """,
     )

@@ -6,26 +6,29 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ltm3d.cluster.address import check_address
+from ltm3d.cluster.nodes import ask_nodes, is_exposed
 from ltm3d.errors import ConfigError, Ltm3dError
-from ltm3d.ray_address import check_address
-from ltm3d.ray_nodes import ask_nodes, is_exposed
 from ltm3d.resources import Resources
-from pipelines import ENVIRONMENT
 
 logger = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 300 * 2**20
+MAX_FOLDER_LENGTH = 40  # Ray puts sockets 64 characters deeper; the system takes paths of 107
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray's job server, with what `ray job submit` was given
 
 
 @contextmanager
-def ray_started(resources: Resources) -> Iterator[None]:
+def ray_started(resources: Resources, environment: Mapping[str, str]) -> Iterator[None]:
     """Run a Ray of our own with its own temporary folder on the loopback, or join the cluster of RAY_ADDRESS.
+
+    Args:
+        environment: variables of the tasks and actors on a cluster; a Ray of our own inherits this process's.
 
     Raises:
         ConfigError: nothing answers at RAY_ADDRESS, it is no address of a cluster, or a node does not see the checkout.
@@ -33,7 +36,7 @@ def ray_started(resources: Resources) -> Iterator[None]:
     """
     address = os.environ.get("RAY_ADDRESS", "local")
     if address != "local":
-        with _cluster_joined(address, resources):
+        with _cluster_joined(address, resources, environment):
             yield
         return
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default too, but then with a warning; read at import
@@ -58,13 +61,14 @@ def ray_started(resources: Resources) -> Iterator[None]:
 
 
 @contextmanager
-def _cluster_joined(address: str, resources: Resources) -> Iterator[None]:
+def _cluster_joined(address: str, resources: Resources, environment: Mapping[str, str]) -> Iterator[None]:
     check_address(address)
     import ray
     from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
     try:
-        context = ray.init(address=address, runtime_env={"env_vars": worker_variables()}, logging_level=logging.WARNING)
+        variables = worker_variables(environment)
+        context = ray.init(address=address, runtime_env={"env_vars": variables}, logging_level=logging.WARNING)
     except (RuntimeError, ConnectionError, ValueError, ray.exceptions.RayError) as error:
         raise joining_failed(address, error) from error
     try:
@@ -117,7 +121,7 @@ def joining_failed(address: str, error: Exception) -> Ltm3dError:
     return Ltm3dError(f"the Ray cluster {address} cannot be joined: {text[:300]}")
 
 
-def worker_variables() -> dict[str, str]:
+def worker_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of this stage's tasks and actors; what the job was submitted with stays as it is.
 
     It is part of the job's metadata, which the dashboard shows: nothing of this process's environment is in it but
@@ -125,7 +129,7 @@ def worker_variables() -> dict[str, str]:
     """
     submitted = json.loads(os.environ.get(JOB_CONFIG, "{}")).get("runtime_env", {}).get("env_vars") or {}
     paths = [str(Path.cwd()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    wanted = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    wanted = {**environment, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
     return {name: value for name, value in wanted.items() if name not in submitted}
 
 
@@ -172,13 +176,31 @@ def _with_one_thread(function: Callable[[Any], Any], asset: Any) -> Any:
 
 
 def ray_folder(pid: int) -> Path:
-    """The temporary folder of the Ray that process `pid` started; short, as socket paths have a limit."""
-    return Path(tempfile.gettempdir()) / f"ltm3d-ray-{pid}"
+    """Return the temporary folder of the Ray that process `pid` started, in the first place where its sockets fit.
+
+    Raises:
+        ConfigError: TMPDIR is too long for sockets, and no short folder may be written to.
+    """
+    for place in _temporary_places():
+        folder = place / f"ltm3d-ray-{pid}"
+        if len(str(folder)) <= MAX_FOLDER_LENGTH and os.access(place, os.W_OK | os.X_OK):
+            return folder
+    raise ConfigError(
+        f"TMPDIR is {tempfile.gettempdir()}, too long for Ray's sockets, and neither /tmp nor /dev/shm can be written "
+        f"to: set TMPDIR to a folder of at most {MAX_FOLDER_LENGTH - len('/ltm3d-ray-1234567')} characters"
+    )
+
+
+def _temporary_places() -> list[Path]:
+    """Where a Ray's folder may lie: TMPDIR first, then short folders that Linux has."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    named = [tempfile.gettempdir(), "/tmp", "/dev/shm", *([runtime] if runtime else [])]
+    return [path for path in map(Path, dict.fromkeys(named)) if path.is_dir()]
 
 
 def sweep_ray_folders() -> None:
-    """Remove what killed stages of this user left behind in the temporary folder."""
-    for folder in Path(tempfile.gettempdir()).glob("ltm3d-ray-*"):
+    """Remove what killed stages of this user left behind in the temporary folders."""
+    for folder in (found for place in _temporary_places() for found in place.glob("ltm3d-ray-*")):
         pid = folder.name.rpartition("-")[2]
         if pid.isdigit() and not Path("/proc", pid).exists() and folder.stat().st_uid == os.getuid():
             shutil.rmtree(folder, ignore_errors=True)

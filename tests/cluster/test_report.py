@@ -7,7 +7,7 @@ import pytest
 
 from ltm3d.cli import doctor
 from ltm3d.cli.doctor import Finding
-from ltm3d.cli.doctor_cluster import MUST_AGREE, Node, Report, describe_node, disagreements
+from ltm3d.cluster.report import MUST_AGREE, Node, Report, describe_node, disagreements
 
 ADDRESS = "10.0.0.4:6379"
 VERSIONS = {"python": "3.11.9", "ray": "2.60.0", "torch": "2.13.0"}

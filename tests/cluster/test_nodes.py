@@ -2,7 +2,7 @@
 
 import pytest
 
-from ltm3d.ray_nodes import is_exposed, is_loopback
+from ltm3d.cluster.nodes import is_exposed, is_loopback
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "localhost", "::1", "0:0:0:0:0:0:0:1"])

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from ltm3d.ray_address import check_address
-from ltm3d.ray_nodes import ask_nodes
+from ltm3d.cluster.address import check_address
+from ltm3d.cluster.nodes import ask_nodes
 
 MUST_AGREE = ("ray", "torch", "deepspeed", "numpy", "safetensors")
 TIMEOUT = 180.0  # seconds for all nodes to answer
@@ -54,7 +54,7 @@ def ask_cluster(address: str) -> Report:
         RuntimeError: with the last line of what went wrong.
     """
     check_address(address)
-    code = "from ltm3d.cli.doctor_cluster import main; main()"
+    code = "from ltm3d.cluster.report import main; main()"
     paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": paths}
     command = [sys.executable, "-c", code]

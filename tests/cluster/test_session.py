@@ -1,0 +1,50 @@
+"""Where a Ray of our own puts its sockets, whatever TMPDIR is."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ltm3d.cluster import session
+from ltm3d.errors import ConfigError
+
+STARTS = """
+from ltm3d.cluster.session import ray_started
+from ltm3d.resources import Resources
+with ray_started(Resources(), {}):
+    import ray
+    print(ray.get(ray.remote(lambda: 7).remote()))
+"""
+
+
+def test_a_short_temporary_folder_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    assert session.ray_folder(17) == Path("/tmp/ltm3d-ray-17")
+
+
+def test_a_long_one_makes_way_for_a_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert session.ray_folder(17) == Path("/tmp/ltm3d-ray-17")
+
+
+def test_without_a_short_folder_one_line_names_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    monkeypatch.setattr(session, "_temporary_places", lambda: [long])
+    with pytest.raises(ConfigError, match="set TMPDIR to a folder of at most 22 characters"):
+        session.ray_folder(17)
+
+
+@pytest.mark.ray
+def test_ray_starts_below_a_long_temporary_folder(tmp_path: Path, repository: Path) -> None:
+    long = tmp_path / ("x" * 60)
+    long.mkdir()
+    environment = {**os.environ, "TMPDIR": str(long), "PYTHONPATH": str(repository)}
+    command = [sys.executable, "-c", STARTS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.stdout.split()[-1:] == ["7"], done.stderr[-2000:]
