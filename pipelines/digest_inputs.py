@@ -9,11 +9,11 @@ import shutil
 
 from ltm3d.freshness.stage_code import CACHE_FILE, ROOT, CodeReader
 from ltm3d.freshness.stages import WITHOUT_RESULTS, read_stages, stage_labels
+from ltm3d.registry.receipt import registry_mark
 from ltm3d.sources.kinds import build_sources
 from ltm3d.sources.listing import listing_digest
 from pipelines import _stage
 from pipelines._params import load_params
-from pipelines._receipts import registry_mark
 
 
 def main() -> None:

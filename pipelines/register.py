@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from ltm3d.errors import DataError, ModelError
 from ltm3d.generator.bundle import PARTS, BundleConfig, write_bundle
 from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.registry.gate import GateConfig
+from ltm3d.registry.measured import flatten_figures, is_shown, measured_by, read_figures
 from ltm3d.registry.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
 from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
+from ltm3d.registry.receipt import write_receipt
 from ltm3d.registry.registration import register_model, registered_facts
 from ltm3d.registry.restoration import LOCK_FILE, METRICS_FOLDER
-from ltm3d.registry.versions import CHALLENGER, HASH_TAG, RegisteredVersion
+from ltm3d.registry.versions import CHALLENGER
 from ltm3d.shards.index import read_index
 from ltm3d.shards.read import iter_shards, list_shards
 from ltm3d.tracking.provenance import combined_hash, git_state, upstream_lock
@@ -31,7 +33,6 @@ from pipelines._declaration import read_declaration
 from pipelines._params import PARAMS_FILE
 from pipelines._provenance import collect_provenance, provenance_facts
 
-SHOWN = "generated"  # the method whose figures every version carries as tags
 NUM_EXTENT_VIEWS = 256
 SOURCES = (
     PARAMS_FILE.name,
@@ -173,54 +174,6 @@ def count_parameters(folder: Path) -> int:
         return sum(int(np.prod(weights.get_slice(name).get_shape())) for name in weights.keys())  # noqa: SIM118
 
 
-def read_figures(metrics: Path, representation: str) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Return the evaluation's document, and figure → uid → value of the generated shapes.
-
-    Raises:
-        DataError: the evaluation has not run.
-    """
-    try:
-        document = json.loads((metrics / f"generator_{representation}.json").read_text())
-        by_method = json.loads((metrics / f"generator_{representation}_assets.json").read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{metrics} lacks the generator's figures ({error}); run evaluate_generator (dvc repro)"
-        ) from error
-    per_asset: dict[str, dict[str, float]] = {}
-    for method_and_prompt, assets in by_method.items():
-        method, _, prompt = method_and_prompt.partition("/")
-        if method != SHOWN:
-            continue
-        for uid, figures in assets.items():
-            for name, value in figures.items():
-                per_asset.setdefault(plain_name(f"{prompt}/{method}/{name}"), {})[uid] = value
-    return document, per_asset
-
-
-def flatten_figures(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
-    """Yield every number of a nested document with its path, e.g. `image/generated/chamfer_l1`."""
-    if isinstance(node, Mapping):
-        for name, child in node.items():
-            yield from flatten_figures(child, f"{path}/{name}" if path else str(name))
-    elif isinstance(node, int | float) and not isinstance(node, bool):
-        yield plain_name(path), float(node)
-
-
-def plain_name(name: str) -> str:
-    """Spell a figure's name as MLflow takes it."""
-    return name.replace("@", "_at_").replace("^", "_")
-
-
-def is_shown(name: str, gate: GateConfig) -> bool:
-    """Say whether a figure becomes a tag: what the gate asks for, and the generated shapes' means."""
-    asked = {gate.chosen.name, *(metric.name for metric in gate.guarded)}
-    for bound in gate.required:
-        asked |= {value for value in (bound.name, bound.below, bound.above) if isinstance(value, str)}
-    is_mean = not name.endswith(("_low", "_high")) and "/by_category/" not in name
-    is_ratio = name.startswith(("fidelity_ratio/", "attribute_ratio/"))
-    return name in asked or (f"/{SHOWN}/" in name and is_mean) or is_ratio
-
-
 def made_of(stage: _stage.Stage, representation: str, made: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
     """Return what the version was made of: commit and state of the tree now, and of the stages as they started."""
     shards = [*list_shards(stage.data / "meshes"), *list_shards(stage.data / "targets" / representation)]
@@ -231,30 +184,6 @@ def made_of(stage: _stage.Stage, representation: str, made: Mapping[str, list[di
         "data_hash": combined_hash(f"{shard.name} {shard.digest}" for shard in shards),
         "tokenizer_hash": weights_hash(stage.data / "models" / "tokenizer" / representation),
     }
-
-
-def measured_by(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the rules, the test assets and the true shapes of the version's figures."""
-    return {
-        "protocol": str(document.get("protocol", "")),
-        "test_set": str(document.get("test_ids_sha256", "")),
-        "references": str(document.get("references_sha256", "")),
-    }
-
-
-def write_receipt(path: Path, version: RegisteredVersion) -> None:
-    """Write what was registered; the same model with the same figures gives the same bytes in the same registry."""
-    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "references", "recipe")
-    receipt = {
-        "model": version.name,
-        "version": version.version,
-        "uri": version.uri,
-        "weights_hash": version.tags[HASH_TAG],
-        **{name: version.tags[name] for name in named},
-        "figures": version.figures,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_json(receipt))
 
 
 def _json(content: Any) -> str:

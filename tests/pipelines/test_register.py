@@ -16,6 +16,7 @@ from tiny_tokenizers import TRAINING
 from ltm3d import schema
 from ltm3d.errors import DataError
 from ltm3d.generator.bundle import ShapeGenerator
+from ltm3d.registry.measured import read_figures
 from ltm3d.registry.presence import is_registered
 from ltm3d.registry.promotion import promote
 from ltm3d.registry.registration import resolve_model
@@ -23,7 +24,6 @@ from ltm3d.registry.versions import download_card, get_version_by_alias, read_ca
 from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.write import write_shard
 from ltm3d.tracking.client import open_client
-from pipelines.register import read_figures
 
 PARAMS = """
 recipe: smoke

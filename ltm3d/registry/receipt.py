@@ -1,4 +1,4 @@
-"""Whether the registry has what the receipts name: where it has not, DVC is to start `register` again."""
+"""The receipt of a registration, and whether the registry still has what it names: else DVC starts `register` again."""
 
 import json
 import logging
@@ -7,9 +7,25 @@ from pathlib import Path
 
 from ltm3d.errors import ModelError
 from ltm3d.registry.presence import is_registered
+from ltm3d.registry.versions import HASH_TAG, RegisteredVersion
 from ltm3d.tracking.client import absolute_uri
 
 logger = logging.getLogger(__name__)
+
+
+def write_receipt(path: Path, version: RegisteredVersion) -> None:
+    """Write what was registered; the same model with the same figures gives the same bytes in the same registry."""
+    named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "references", "recipe")
+    receipt = {
+        "model": version.name,
+        "version": version.version,
+        "uri": version.uri,
+        "weights_hash": version.tags[HASH_TAG],
+        **{name: version.tags[name] for name in named},
+        "figures": version.figures,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(receipt, indent=2, sort_keys=True) + "\n")
 
 
 def registry_mark(receipt: Path, before: str, tracking_uri: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from mlflow_database import new_database
 from small_registry import Registry
 
+from ltm3d.registry.receipt import registry_mark
 from ltm3d.registry.versions import REMOVED_TAG, get_version_by_alias, set_version_tag
-from pipelines._receipts import registry_mark
 
 
 @pytest.mark.slow
