@@ -25,6 +25,7 @@ from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.freshness.stage_code import CACHE_FILE, CodeReader, StageCode
 from ltm3d.resources import Resources
 from ltm3d.settings import convert
+from ltm3d.surroundings import refuse_obstacles, why_no_commit
 from ltm3d.tracking.client import absolute_uri
 from ltm3d.tracking.provenance import git_state, provenance_tags, stage_provenance
 from ltm3d.tracking.repro import repro_id
@@ -103,6 +104,7 @@ def stage(
             raise ConfigError(f"{name} {asked}: params.yaml has the {kind}s {', '.join(params.items(kind))}")
     resources, tracking_uri = read_resources(params)
     absolute_uri(tracking_uri)  # refused now, not where the figures would be lost with a folder
+    refuse_obstacles(Path(), by_dvc="DVC_ROOT" in os.environ)
     declared = read_declaration(name, item)
     tags = {"stage": name, "item": item or "", "recipe": params.recipe}
     label = f"{name}@{item}" if item else name
@@ -124,6 +126,8 @@ def stage(
         )
         for path in declared.data if declared is not None else ():
             tracker.log_input(path, data / Path(path).relative_to(DATA), CONTEXTS.get(name.partition("_")[0], "input"))
+        if unknown := why_no_commit(Path()):
+            logger.warning("%s: %s", *unknown)
         reader = CodeReader(cache=data / "runs" / CACHE_FILE)
         work = Stage(name, item, params, resources, state_dir, tracker, exits, data, reader, git_state(Path()))
         tracker.set_tags(provenance_tags(work.code.provenance))

@@ -26,6 +26,7 @@ from ltm3d.cluster.nodes import is_exposed
 from ltm3d.cluster.report import MIN_FREE_GB, ask_cluster, disagreements
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.errors import ConfigError, ModelError
+from ltm3d.surroundings import find_obstacles
 from ltm3d.tracking.client import database_path
 
 SYSTEM_LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0", "libGL.so.1": "libgl1", "libgomp.so.1": "libgomp1"}
@@ -79,6 +80,7 @@ def doctor(
         check_gpu,
         check_ray,
         lambda: check_mlflow(tracking_uri),
+        lambda: check_surroundings(checkout),
         lambda: check_dvc(checkout),
     ]
     num_failures = 0
@@ -235,6 +237,12 @@ def check_mlflow(tracking_uri: str) -> Iterator[Finding]:
             yield Finding(name, f"{tracking_uri}: {error}", remedy)
     else:
         yield Finding(name, f"{tracking_uri}: not looked at, no sqlite or http address")
+
+
+def check_surroundings(checkout: Path) -> Iterator[Finding]:
+    """What stages need beside libraries: a home folder, a user's name, git, data that is no link."""
+    found = [Finding(each.name, each.detail, each.remedy) for each in find_obstacles(checkout, by_dvc=True)]
+    yield from found or [Finding("surroundings", "home, user, git and data are as stages need them")]
 
 
 def check_dvc(checkout: Path) -> Iterator[Finding]:

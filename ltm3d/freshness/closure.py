@@ -23,6 +23,7 @@ ORCHESTRATION = (
     "ltm3d.settings",
     "ltm3d.shards.rates",  # what shards cost
     "ltm3d.registry",  # MLflow's versions
+    "ltm3d.surroundings",  # home, user, git
     "ltm3d.tracking",  # MLflow
     "ltm3d.training.build_locks",
     "ltm3d.training.checkpoints.files",  # the files of a run
