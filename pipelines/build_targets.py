@@ -13,7 +13,7 @@ LIBRARIES = ("numpy", "scipy", "open3d", "numba", "fpsample")  # whose versions 
 
 def main(target: str) -> None:
     """Turn every kept mesh into the target, e.g. what a representation's tokenizer is trained on."""
-    with _stage.stage("build_targets", target=target, minutes="1 minute", disk="150 MB") as stage:
+    with _stage.stage("build_targets", target=target, minutes="1 minute", disk="310 MB") as stage:
         kind = target_kind(target)
         config = stage.params.get(f"build_targets.{target}", kind.config)
         jobs = plan_jobs(

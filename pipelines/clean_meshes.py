@@ -16,7 +16,7 @@ LIBRARIES = ("numpy", "scipy", "open3d", "numba", "scikit-image", "pillow", "map
 
 def main() -> None:
     """Read every asset in a child process with limits, leave duplicates out, split the rest."""
-    with _stage.stage("clean_meshes", minutes="1 minute", disk="60 MB") as stage:
+    with _stage.stage("clean_meshes", minutes="1 minute", disk="100 MB") as stage:
         config = stage.params.get("clean_meshes", CleanConfig)
         raw, output = stage.data / "raw", stage.data / "meshes"
         jobs = plan_jobs(

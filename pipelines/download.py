@@ -14,7 +14,7 @@ LIBRARIES = ("numpy", "manifold3d", "trimesh")  # whose versions are part of the
 
 def main() -> None:
     """List the objects, fetch what is not there yet, remove what no source lists any more."""
-    with _stage.stage("download", minutes="half a minute", disk="30 MB") as stage:
+    with _stage.stage("download", minutes="half a minute", disk="80 MB") as stage:
         config = stage.params.get("download", DownloadConfig)
         objects = combine_sources(build_sources(stage.params.value("sources", list)))
         jobs, sources = plan_download(

@@ -23,7 +23,7 @@ LIBRARIES = ("numpy", "torch", "transformers", "pillow")  # whose versions are p
 
 def main() -> None:
     """Cache the condition tokens and embeddings of every asset."""
-    with _stage.stage("encode_conditions", minutes="1 minute", disk="180 MB") as stage:
+    with _stage.stage("encode_conditions", minutes="1 minute", disk="370 MB") as stage:
         config = stage.params.get("encode_conditions", EncodeConditionsConfig)
         entries = with_captions(available(stage.data, "views"), stage.data / "captions")
         weights = {"image": weights_of(config.image_model), "text": weights_of(config.text_model)}

@@ -12,7 +12,7 @@ LIBRARIES = ("numpy", "torch")  # whose versions are part of the key
 
 def main(representation: str) -> None:
     """Cache the posterior's moments of every asset; samples are drawn anew at each training step."""
-    with _stage.stage("encode_tokens", representation=representation, minutes="1 minute", disk="5 MB") as stage:
+    with _stage.stage("encode_tokens", representation=representation, minutes="1 minute", disk="10 MB") as stage:
         config = stage.params.get("encode_tokens", EncodeTokensConfig)
         tokenizer = (stage.data / "models" / "tokenizer" / representation).absolute()
         jobs = plan_jobs(

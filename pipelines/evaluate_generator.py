@@ -39,7 +39,7 @@ LIBRARIES = ("numpy", "scipy", "torch", "open3d", "pykdtree", "scikit-image")  #
 
 def main(representation: str) -> None:
     """Print the table of methods, write it for DVC and MLflow, and make the gallery."""
-    with _stage.stage("evaluate_generator", representation=representation, minutes="3 minutes", disk="60 MB") as stage:
+    with _stage.stage("evaluate_generator", representation=representation, minutes="3 minutes", disk="40 MB") as stage:
         config = stage.params.get("evaluation", EvaluationConfig)
         sampling = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
         needed = (f"targets/{representation}", f"tokens/{representation}", "conditions")

@@ -14,7 +14,7 @@ LIBRARIES = ("numpy", "open3d")  # whose versions are part of the key
 
 def main() -> None:
     """Take the condition images, with depth, normals and cameras."""
-    with _stage.stage("render_views", minutes="1 minute", disk="400 MB") as stage:
+    with _stage.stage("render_views", minutes="1 minute", disk="600 MB") as stage:
         config = stage.params.get("render_views", RenderConfig)
         jobs = plan_jobs(
             uids_by_shard(read_index(stage.data / "meshes")),

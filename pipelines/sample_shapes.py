@@ -13,7 +13,7 @@ LIBRARIES = ("numpy", "torch", "scikit-image")  # whose versions are part of the
 
 def main(representation: str) -> None:
     """Sample every prompt of every test asset with each seed."""
-    with _stage.stage("sample_shapes", representation=representation, minutes="3 minutes", disk="60 MB") as stage:
+    with _stage.stage("sample_shapes", representation=representation, minutes="3 minutes", disk="420 MB") as stage:
         config = stage.params.get(f"sampling.{representation}", SampleShapesConfig)
         fields = sample_fields(tokenizer_kind(representation).shape_type)
         parts = ("tokenizer", "ltr", "generator")

@@ -67,6 +67,7 @@ RGS = {"alpha_schedule": "power", "alpha_power": 2.0}
 SAMPLINGS: dict[str, dict[str, Any]] = {
     "temperature 0.3": {"temperature": 0.3},
     "temperature 0.3, RGS": {"temperature": 0.3} | RGS,
+    "temperature 0.5, RGS, guidance 2": {"temperature": 0.5, "guidance_scale": 2.0} | RGS,  # conf/sampling/cpu.yaml
     "temperature 1": {"temperature": 1.0},
     "temperature 1, RGS": {"temperature": 1.0} | RGS,
 }
