@@ -27,9 +27,9 @@ demo: setup
 	@promoted=0; for each in $(or $(REPRESENTATIONS),$$(python -c "$$LISTED")); do \
 		ltm3d promote --representation $$each || promoted=1; done; ltm3d results; exit $$promoted
 
-# Ray, servers and browsers are a group each, every other file is one; a group runs in one worker.
+# tests/support/lanes.py shares the tests out over the workers.
 WORKERS ?= 2
-XDIST := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+XDIST := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 test: setup
 	pytest $(XDIST) --durations 25

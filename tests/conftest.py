@@ -32,9 +32,11 @@ import tempfile  # noqa: E402
 from collections import Counter  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
-from needs import NEEDS, needs_of  # noqa: E402
+from lanes import Lanes, in_order  # noqa: E402
+from needs import needs_of  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(os.environ.get("LTM3D_TEST_DATA") or REPOSITORY / "../shared/data").resolve()
@@ -82,17 +84,12 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m chooses, and before pytest-xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, group them for pytest-xdist, and skip GPU tests where there is none."""
-    groups: dict[str, list[pytest.Item]] = {}
+    """Mark tests by what they need, order them for pytest-xdist, and skip GPU tests where there is none."""
     for item in items:
-        needs = needs_of(item)
-        for need in needs:
+        for need in needs_of(item):
             item.add_marker(need)
-        group = needs[0] if needs else item.path.relative_to(REPOSITORY).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-        groups.setdefault(group, []).append(item)
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.data)
         if item.get_closest_marker("gpu"):
@@ -100,14 +97,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
             if not torch.cuda.is_available():
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
-    if "PYTEST_XDIST_WORKER" in os.environ:  # long groups first: no worker waits for another's long one at the end
-        order = sorted(groups, key=lambda group: (group not in NEEDS, not any(map(is_slow, groups[group]))))
-        items[:] = [item for group in order for item in groups[group]]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = in_order(items)
 
 
-def is_slow(item: pytest.Item) -> bool:
-    """Say whether a test is marked so."""
-    return item.get_closest_marker("slow") is not None
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """Share out whole lanes."""
+    return Lanes(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,6 @@
 """What a test needs of the machine beside a core, told by its fixtures and by what its file imports.
 
-A test that needs Ray, a server or a browser carries that marker, and all tests of one marker run in one worker of
-pytest-xdist: there is one Ray at a time, and what a session shares is made once. The other files are a group each.
+A test that needs Ray, a server or a browser carries that marker, by which `make test-fast` leaves it out.
 """
 
 from functools import cache
@@ -11,7 +10,7 @@ import pytest
 from imports import REPOSITORY, imported_names
 
 SUPPORT = REPOSITORY / "tests" / "support"
-NEEDS = {  # → modules of tests/support and fixtures; the first need that a test has names its group
+NEEDS = {  # → modules of tests/support and fixtures
     "browser": ({"browser"}, set()),
     "server": ({"mlflow_server", "processes"}, set()),
     "ray": ({"ray_head", "ray_runs", "checkout"}, {"small_ray", "undisturbed", "data_log"}),
@@ -19,7 +18,7 @@ NEEDS = {  # → modules of tests/support and fixtures; the first need that a te
 
 
 def needs_of(item: pytest.Item) -> list[str]:
-    """The markers of a test's needs, the one that names its group first."""
+    """The markers of a test's needs."""
     imported, asked = _support(item.path), set(getattr(item, "fixturenames", ()))
     return [
         need
