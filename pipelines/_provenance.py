@@ -1,7 +1,7 @@
-"""What the stages were made of that a registered model comes from."""
+"""What the stages were made of that made a registered model, and those that measured it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ SHARDS = {  # folder below data/ → the stage that makes it
     "conditions": "encode_conditions",
     "tokens/{}": "encode_tokens@{}",
 }
-
-
+EVALUATION = "metrics/generator_{}_provenance.json"  # below data/; evaluate_generator writes it
 GENERATOR_STAGES = ("train_generator@", "train_packed@")  # one of them trains a generator
 
 
@@ -29,8 +28,20 @@ def collect_provenance(data: Path, representation: str) -> dict[str, list[dict[s
 
     Shards that were taken over from an earlier run say what that run was made of.
     """
+    return _by_label(_records(data, representation))
+
+
+def collect_measuring(data: Path, representation: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the same of the stages that sampled the measured shapes and measured them."""
+    samples, evaluation = f"sample_shapes@{representation}", f"evaluate_generator@{representation}"
+    shards = [shard.provenance or unknown(samples) for shard in iter_shards(data / "samples" / representation)]
+    measured = _read(data / EVALUATION.format(representation), evaluation)
+    return _by_label([*((samples, each) for each in shards), *((evaluation, each) for each in measured)])
+
+
+def _by_label(labelled: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for label, record in _records(data, representation):
+    for label, record in labelled:
         records = found.setdefault(str(record.get("stage") or label), [])
         if record not in records:
             records.append(record)
@@ -56,7 +67,10 @@ def _records(data: Path, representation: str) -> Iterator[tuple[str, dict[str, A
 
 def _beside(folder: Path, label: str) -> list[dict[str, Any]]:
     """Read what lies beside results that are no shards."""
-    file = folder / PROVENANCE_FILE
+    return _read(folder / PROVENANCE_FILE, label)
+
+
+def _read(file: Path, label: str) -> list[dict[str, Any]]:
     return (json.loads(file.read_text()) if file.is_file() else []) or [unknown(label)]
 
 

@@ -31,6 +31,7 @@ from pipelines._evaluation import log_document
 from pipelines._gallery import choose, write_page
 from pipelines._generated import generated_items, generated_processes
 from pipelines._planning import available
+from pipelines._provenance import EVALUATION
 from pipelines._training import write_rows
 
 COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
@@ -77,6 +78,7 @@ def main(representation: str) -> None:
         (metrics / f"generator_{representation}.json").write_text(_json(document))
         by_asset = {f"{row.method}/{row.prompt}": row.by_asset for row in scores}
         (metrics / f"generator_{representation}_assets.json").write_text(_json(by_asset))
+        (stage.data / EVALUATION.format(representation)).write_text(_json([dict(stage.code.provenance)]))
         rows: list[dict[str, Any]] = [
             {"prompt": row.prompt, "method": row.method, **row.summary(seed=stage.seed)} for row in scores
         ]
@@ -132,7 +134,7 @@ def fidelity_ratios(table: dict[str, dict[str, dict[str, float]]]) -> dict[str, 
     }
 
 
-def _json(document: dict[str, Any]) -> str:
+def _json(document: Any) -> str:
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 

@@ -18,7 +18,7 @@ from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.registry.gate import GateConfig
 from ltm3d.registry.measured import flatten_figures, is_shown, measured_by, read_figures
 from ltm3d.registry.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
-from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
+from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, MEASURED_WITH_FILE, PER_ASSET_FILE
 from ltm3d.registry.receipt import write_receipt
 from ltm3d.registry.registration import register_model, registered_facts
 from ltm3d.registry.restoration import LOCK_FILE, METRICS_FOLDER
@@ -31,7 +31,7 @@ from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
 from pipelines._declaration import read_declaration
 from pipelines._params import PARAMS_FILE
-from pipelines._provenance import collect_provenance, provenance_facts
+from pipelines._provenance import collect_measuring, collect_provenance, provenance_facts
 
 NUM_EXTENT_VIEWS = 256
 SOURCES = (
@@ -67,7 +67,7 @@ def main(representation: str) -> None:
         text = write_card(stage, representation, bundle, document, {**facts, **tags})
         card = stage.state_dir / "card"
         contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
-        contents[MADE_OF_FILE] = made
+        contents |= {MADE_OF_FILE: made, MEASURED_WITH_FILE: collect_measuring(stage.data, representation)}
         for file, content in contents.items():
             (card / file).write_text(_json(content))
         gallery = stage.data / "gallery" / representation

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 PER_ASSET_FILE = "per_asset.json"
 GATE_FILE = "gate.json"
 MADE_OF_FILE = "provenance.json"  # of the card: what each stage that made the version was made of
+MEASURED_WITH_FILE = "measured_with.json"  # the same of the stages that measured it; a new evaluation replaces it
 MAX_ROUNDS = 3  # decisions anew, where others move aliases meanwhile
 
 
@@ -182,9 +183,12 @@ def _entry(
 
 
 def _find_code(version: RegisteredVersion, tracking_uri: str, repository: Path) -> Committed:
-    """Look for the code of the stages that made a version: in the commit it names, then in the one that stands here."""
+    """Look for the code that made and measured a version: in the commits that it names, then in the one here."""
     made = read_card_json(version, MADE_OF_FILE, tracking_uri) or {}
+    measured = read_card_json(version, MEASURED_WITH_FILE, tracking_uri) or {}
     named = [version.tags[tag] for tag in (COMMITTED_TAG, "git_commit") if tag in version.tags]
     here = head_of(repository)
-    commits = named if here is None else [*named, here]
-    return find_committed(made, commits, repository=repository)
+    later = [record["git_commit"] for records in measured.values() for record in records]
+    return find_committed(
+        {**made, **measured} if made else {}, [*named, *later, *([here] if here else [])], repository=repository
+    )

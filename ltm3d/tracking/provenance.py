@@ -14,6 +14,7 @@ UNKNOWN = "unknown"
 CHUNK = 1 << 20
 # What a version carries itself, or DVC keeps: a change there is no change of the code.
 CARRIED = ("params.yaml", "dvc.lock", "data")
+CODE = (":(top)ltm3d", ":(top)pipelines", ":(top)conf")  # where a new file may change results
 MAX_LISTED = 20
 CREDENTIALS = re.compile(r"//[^/@]*@")  # in an address; never into a tag
 
@@ -21,8 +22,8 @@ CREDENTIALS = re.compile(r"//[^/@]*@")  # in an address; never into a tag
 def git_state(repository: Path) -> dict[str, str]:
     """Return the tags `git_commit`, `git_dirty`, `git_changes`, `git_difference` and `git_remote`.
 
-    A tree is dirty by what the commit does not restore: changed or new files, but for params.yaml, dvc.lock and data/,
-    which a version carries or DVC keeps. The difference is a sha256 of the changes and of new code, "" where there is
+    A tree is dirty by what the commit does not restore: changed files, but for params.yaml, dvc.lock and data/, which a
+    version carries or DVC keeps, and new files among the code. The difference is a sha256 of them, "" where there is
     none. Commit and state are `unknown` where there is no commit.
     """
     commit = _git(repository, "rev-parse", "HEAD")
@@ -31,8 +32,8 @@ def git_state(repository: Path) -> dict[str, str]:
             ("git_changes", "git_difference", "git_remote"), ""
         )
     kept = [f":(top,exclude){path}" for path in CARRIED]
-    changes = _git(repository, "status", "--porcelain", "--untracked-files=normal", "--", ":(top)", *kept)
-    paths = [] if changes is None else [line[2:].strip() for line in changes.splitlines()]
+    changes = _git(repository, "status", "--porcelain", "--untracked-files=no", "--", ":(top)", *kept)
+    paths = [] if changes is None else [*(line[2:].strip() for line in changes.splitlines()), *_new_code(repository)]
     more = [f"and {len(paths) - MAX_LISTED} more"] if len(paths) > MAX_LISTED else []
     return {
         "git_commit": commit,
@@ -43,12 +44,16 @@ def git_state(repository: Path) -> dict[str, str]:
     }
 
 
+def _new_code(repository: Path) -> list[str]:
+    found = _git(repository, "ls-files", "--others", "--exclude-standard", "--full-name", "--", *CODE)
+    return sorted((found or "").splitlines())
+
+
 def _difference(repository: Path, kept: list[str]) -> str:
-    """Hash what the tree has and the commit has not: changes, and new files of Python."""
+    """Hash what the tree has and the commit has not: changes, and new files among the code."""
     changes = _git(repository, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--", ":(top)", *kept)
-    new = _git(repository, "ls-files", "--others", "--exclude-standard", "--full-name", "--", ":(top)*.py", *kept) or ""
     top = Path(_git(repository, "rev-parse", "--show-toplevel") or repository)
-    paths = [top / name for name in sorted(new.splitlines())]
+    paths = [top / name for name in _new_code(repository)]
     files = [f"{path.relative_to(top)} {file_hash(path)}" for path in paths if path.is_file()]
     return combined_hash([changes or "", *files])
 

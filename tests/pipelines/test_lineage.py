@@ -22,6 +22,7 @@ MADE_BY = {
     *("encode_tokens@sdf", "train_tokenizer@sdf", "train_ltr@sdf"),
     "train_generator@sdf",
 }
+MEASURED_BY = ("sample_shapes@sdf", "evaluate_generator@sdf")
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,8 @@ def test_every_stage_records_what_it_is_made_of_as_it_starts(made: Checkout) -> 
         assert version.tags[tag_of(label)] == record["code"]
     shard = json.loads((made.folder / "data/targets/sdf/shard-00000/shard.json").read_text())
     assert shard["provenance"] == document["build_targets@sdf"][0]
+    measured = read_card_json(version, "measured_with.json", made.tracking_uri)
+    assert {label: record["git_commit"] for label, (record,) in measured.items()} == dict.fromkeys(MEASURED_BY, first)
     run = json.loads((made.folder / "data/runs/train_generator@sdf/run.json").read_text())
     assert run["provenance"] == document["train_generator@sdf"]
     assert not list(made.folder.glob("data/runs/register@sdf/bundle/**/provenance.json")), "no part of the model"

@@ -99,6 +99,8 @@ def write_data(data: Path) -> None:
     (data / "metrics").mkdir()
     (data / "metrics" / "generator_sdf.json").write_text(json.dumps(FIGURES))
     (data / "metrics" / "generator_sdf_assets.json").write_text(json.dumps(BY_ASSET))
+    measured = [MADE | {"stage": "evaluate_generator@sdf"}]
+    (data / "metrics" / "generator_sdf_provenance.json").write_text(json.dumps(measured))
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +153,8 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     made = read_card_json(version, "provenance.json", tracking_uri)
     assert made["clean_meshes"] == [MADE | {"stage": "clean_meshes"}] and len(made["train_generator@sdf"]) == 2
     assert len(made) == 10, "every stage that made it"
+    measured = read_card_json(version, "measured_with.json", tracking_uri)
+    assert measured == {"evaluate_generator@sdf": [MADE | {"stage": "evaluate_generator@sdf"}]}
     files = {item.path for item in open_client(tracking_uri).list_artifacts(version.run_id, "model_card")}
     assert {"model_card/params.yaml", "model_card/figures.json", "model_card/per_asset.json"} <= files
     card = checkout / "card"

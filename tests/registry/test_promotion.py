@@ -129,6 +129,20 @@ def test_what_was_trained_with_changes_is_not_promoted_before_a_commit_has_them(
 
 
 @pytest.mark.slow
+def test_what_was_measured_with_changes_is_not_promoted(registry: Registry) -> None:
+    code = registry.code
+    code.change(factor=7)
+    by_changed = code.made()
+    code.revert()
+    registry.add([0.01, 0.01, 0.01, 0.02], measured={"train@mesh": [by_changed]})
+    decision = promote(NAME, GATE, registry.uri, repository=code.folder)
+    assert not decision.passed and "has other code of train@mesh" in decision.reasons[0]
+    registry.add([0.001, 0.001, 0.001, 0.002], measured={"train@mesh": [code.made()]})
+    decision = promote(NAME, GATE, registry.uri, repository=code.folder)
+    assert decision.passed, decision.reasons
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(postgres_folder() is None, reason="no Postgres is installed, or none that this user may run")
 def test_the_same_behind_a_server_with_postgres_and_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from small_code import LABEL, SmallCode
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d.registry.gate import GateBound, GateConfig, GateMetric
-from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, PER_ASSET_FILE
+from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, MEASURED_WITH_FILE, PER_ASSET_FILE
 from ltm3d.registry.registration import register_model
 from ltm3d.registry.versions import get_version_by_alias
 from ltm3d.tracking.client import experiment_id, open_client
@@ -41,11 +42,17 @@ class Registry:
         self.code = SmallCode(folder / "code")
         self.count = 0
 
-    def add(self, values: list[float], figures: Mapping[str, float] | None = None) -> str:
+    def add(
+        self,
+        values: list[float],
+        figures: Mapping[str, float] | None = None,
+        measured: Mapping[str, list[Mapping[str, Any]]] | None = None,
+    ) -> str:
         """Register one more model, made of the code as it is now, with the chosen figure of each test asset.
 
         Args:
             figures: the further ones.
+            measured: what its metrics were measured with.
         """
         self.count += 1
         bundle = self.folder / f"bundle-{self.count}"
@@ -60,6 +67,8 @@ class Registry:
         (card / GATE_FILE).write_text(json.dumps(asdict(self.gate)))
         made = self.code.made()
         (card / MADE_OF_FILE).write_text(json.dumps({LABEL: [made]}))
+        if measured is not None:
+            (card / MEASURED_WITH_FILE).write_text(json.dumps(measured))
         tags = {name: made[name] for name in ("git_commit", "git_dirty")}
         chosen = {self.gate.chosen.name: sum(values) / len(values)}
         return self.register(bundle, {**chosen, **(figures or {"mean_cd": 0.5})}, tags, card)

@@ -36,11 +36,14 @@ def test_git_state_tells_a_clean_checkout_from_a_changed_one(tmp_path: Path) -> 
     (tmp_path / "data" / "metrics" / "figures.json").write_text("2")
     assert git_state(tmp_path) == clean
     (tmp_path / "a").write_text("2")
-    (tmp_path / "b").write_text("2")
+    (tmp_path / "ltm3d").mkdir()
+    (tmp_path / "ltm3d" / "b.py").write_text("2")
+    (tmp_path / "chair.glb").write_text("what no stage reads")
     dirty = git_state(tmp_path)
-    assert dirty == clean | {"git_dirty": "true", "git_changes": "a, b", "git_difference": dirty["git_difference"]}
+    changed = {"git_dirty": "true", "git_changes": "a, ltm3d/b.py", "git_difference": dirty["git_difference"]}
+    assert dirty == clean | changed
     (tmp_path / "sub").mkdir()
-    assert git_state(tmp_path / "sub")["git_changes"] == "a, b", "the whole checkout counts"
+    assert git_state(tmp_path / "sub")["git_changes"] == "a, ltm3d/b.py", "the whole checkout counts"
 
 
 def test_the_difference_follows_changes_and_new_code(tmp_path: Path) -> None:
@@ -49,13 +52,15 @@ def test_the_difference_follows_changes_and_new_code(tmp_path: Path) -> None:
     git(tmp_path, "add", "a.py")
     git(tmp_path, "commit", "-q", "-m", "one")
     seen = [git_state(tmp_path)["git_difference"]]
-    for name, text in (("a.py", "2"), ("new.py", "1"), ("new.py", "2"), ("params.yaml", "1"), ("a.py", "1")):
+    (tmp_path / "ltm3d").mkdir()
+    new = "ltm3d/new.py"
+    for name, text in (("a.py", "2"), (new, "1"), (new, "2"), ("params.yaml", "1"), ("a.py", "1")):
         (tmp_path / name).write_text(text)
         seen.append(git_state(tmp_path)["git_difference"])
         assert seen[-1] == git_state(tmp_path)["git_difference"]
     assert seen[0] == "" and seen[4] == seen[3], "what a version carries itself is no difference"
     assert len(set(seen)) == 5
-    (tmp_path / "new.py").unlink()
+    (tmp_path / new).unlink()
     assert git_state(tmp_path)["git_difference"] == ""
 
 
