@@ -14,10 +14,10 @@ from pathlib import Path
 
 from ltm3d.errors import DataError
 from ltm3d.generator.kinds import AnyGeneratorConfig
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.settings import convert
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
-from pipelines._latents import LatentData
 
 PACKED_FILE = "packed.json"
 SHARD = "shard-00000"  # each folder has this one

@@ -2,11 +2,11 @@
 
 from functools import partial
 
+from ltm3d.shards.available import uids_by_shard
 from ltm3d.shards.index import read_index
 from ltm3d.transforms.build_targets import build_targets_shard, target_kind
 from ltm3d.transforms.mapping import map_shards, plan_jobs
 from pipelines import _stage
-from pipelines._planning import uids_by_shard
 
 LIBRARIES = ("numpy", "scipy", "open3d", "numba", "fpsample")  # whose versions are part of the key
 

@@ -3,12 +3,12 @@
 import json
 
 from ltm3d.nn.weights import PROVENANCE_FILE
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.shards.captions import write_captions
 from ltm3d.shards.read import iter_shards
 from ltm3d.transforms.caption_views import CaptionConfig, Captioning
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import available, uids_by_shard
 
 LIBRARIES = ("numpy", "torch", "transformers", "pillow")  # whose versions are part of the key
 

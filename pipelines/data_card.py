@@ -5,12 +5,12 @@ from collections import defaultdict
 import numpy as np
 
 from ltm3d.serving.data_card import describe, write_data_card
+from ltm3d.shards.available import available
 from ltm3d.shards.index import read_index
 from ltm3d.shards.ledger import read_ledger
 from ltm3d.shards.read import ShardSet, iter_shards
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from pipelines import _stage
-from pipelines._planning import available
 
 PICTURES_PER_CATEGORY = 8
 MAX_CATEGORIES = 24

@@ -9,6 +9,7 @@ from pathlib import Path
 from ltm3d import schema
 from ltm3d.conditioning.packages import PACKAGES
 from ltm3d.nn.weights import PROVENANCE_FILE
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.manifest import canonical_json, key_of
@@ -16,7 +17,6 @@ from ltm3d.shards.read import ShardSet, iter_shards
 from ltm3d.transforms.encode_conditions import CUT_FIELD, ConditionEncoding, EncodeConditionsConfig
 from ltm3d.transforms.mapping import ShardJob, map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import available, uids_by_shard
 
 LIBRARIES = ("numpy", "torch", "transformers", "pillow")  # whose versions are part of the key
 

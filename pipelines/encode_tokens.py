@@ -2,10 +2,10 @@
 
 from ltm3d import schema
 from ltm3d.nn.weights import weights_hash
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, TokenEncoder
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from pipelines import _stage
-from pipelines._planning import available, uids_by_shard
 
 LIBRARIES = ("numpy", "torch")  # whose versions are part of the key
 

@@ -19,19 +19,19 @@ from ltm3d.generator.ltr import LTR
 from ltm3d.generator.shape_models import check_trained_on
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.weights import CONFIG_FILE
+from ltm3d.registry.made_of import EVALUATION
 from ltm3d.serving.gallery import GalleryWords
 from ltm3d.serving.viewer import view_html
+from ltm3d.shards.available import available
 from ltm3d.shards.captions import with_captions
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import Tokenizer
 from ltm3d.tracking.artifacts import write_shapes
+from ltm3d.tracking.metric_names import flatten_metrics
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
-from pipelines._evaluation import log_document
 from pipelines._gallery import choose, write_page
 from pipelines._generated import generated_items, generated_processes
-from pipelines._planning import available
-from pipelines._provenance import EVALUATION
 from pipelines._training import write_rows
 
 COLUMNS = ("chamfer_l1", "f_score@0.05", "volume_iou")
@@ -84,7 +84,7 @@ def main(representation: str) -> None:
         ]
         bars = [{"label": f"{row.method} ({row.prompt})", **summary} for row, summary in zip(scores, rows, strict=True)]
         write_rows(bars, stage.data / "plots" / f"generator_{representation}.json")
-        log_document(stage.tracker, document)
+        stage.tracker.log_metrics(dict(flatten_metrics(document)))
         _stage.logger.info("\n%s\n\n%s", to_text(table, COLUMNS), attribute_text(attributes))
         items = generated_items(evaluator, scores, view=sampling.view)
         words = GalleryWords(title=f"LTM3D · {representation} · {stage.params.recipe}")

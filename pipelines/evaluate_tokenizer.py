@@ -14,17 +14,17 @@ from ltm3d.evaluation.measurement import decode_or_none
 from ltm3d.evaluation.metrics_table import Scores, to_document, to_text
 from ltm3d.evaluation.tokenizer_metrics import Encoded, ReconstructionConfig, circumstances, measure_reconstructions
 from ltm3d.serving.gallery import GalleryItem, GalleryWords
+from ltm3d.shards.available import available
 from ltm3d.shards.index import IndexEntry, uids_of_split
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
+from ltm3d.tracking.metric_names import flatten_metrics
 from ltm3d.transforms.audit_tokens import audit_set
 from ltm3d.transforms.encode_tokens import EncodeTokensConfig, encode_set
 from pipelines import _stage
-from pipelines._evaluation import log_document
 from pipelines._gallery import COLUMNS, choose, write_page
-from pipelines._planning import available
 
 WORST_FIRST = "chamfer_l1"
 Table = dict[str, dict[str, dict[str, float]]]
@@ -69,7 +69,7 @@ def main(representation: str) -> None:
         path = stage.data / "metrics" / f"tokenizer_{representation}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-        log_document(stage.tracker, document)
+        stage.tracker.log_metrics(dict(flatten_metrics(document)))
         _stage.logger.info("\n%s", to_text(table, COLUMNS))
         show(stage, representation, tokenizer, assets, entries, scores, config, num_rejected=num_rejected)
 

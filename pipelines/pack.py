@@ -19,17 +19,17 @@ import numpy as np
 from ltm3d import schema
 from ltm3d.errors import DataError, Ltm3dError
 from ltm3d.generator.kinds import AnyGeneratorConfig
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.nn.weights import CONFIG_FILE, WEIGHTS_FILE, weights_hash
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.shards.write import write_shard
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.audit_tokens import check_order
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
-from pipelines._latents import LatentData
 from pipelines._packed import SHARD, Packed
 from pipelines._params import Params, load_params
-from pipelines._planning import available, uids_by_shard
 from pipelines._stage import git_commit
 
 DATA = Path("data")

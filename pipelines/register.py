@@ -16,7 +16,8 @@ from ltm3d.errors import DataError, ModelError
 from ltm3d.generator.bundle import PARTS, BundleConfig, write_bundle
 from ltm3d.nn.weights import WEIGHTS_FILE, weights_hash
 from ltm3d.registry.gate import GateConfig
-from ltm3d.registry.measured import flatten_figures, is_shown, measured_by, read_figures
+from ltm3d.registry.made_of import collect_measuring, collect_provenance, provenance_facts
+from ltm3d.registry.measured import is_shown, measured_by, read_metrics
 from ltm3d.registry.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
 from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, MEASURED_WITH_FILE, PER_ASSET_FILE
 from ltm3d.registry.receipt import write_receipt
@@ -25,13 +26,13 @@ from ltm3d.registry.restoration import LOCK_FILE, METRICS_FOLDER
 from ltm3d.registry.versions import CHALLENGER
 from ltm3d.shards.index import read_index
 from ltm3d.shards.read import iter_shards, list_shards
+from ltm3d.tracking.metric_names import flatten_metrics
 from ltm3d.tracking.provenance import combined_hash, git_state, upstream_lock
 from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
 from pipelines._declaration import read_declaration
 from pipelines._params import PARAMS_FILE
-from pipelines._provenance import collect_measuring, collect_provenance, provenance_facts
 
 NUM_EXTENT_VIEWS = 256
 SOURCES = (
@@ -51,10 +52,10 @@ def main(representation: str) -> None:
     """Put the parts into one bundle, register it with figures, gallery and provenance, and write the receipt."""
     with _stage.stage("register", representation=representation, minutes="1 minute", disk="80 MB") as stage:
         gate = stage.params.get(f"promotion.{representation}", GateConfig)
-        document, per_asset = read_figures(stage.data / "metrics", representation)
+        document, per_asset = read_metrics(stage.data / "metrics", representation)
         bundle = make_bundle(stage, representation)
         name, tracking_uri = f"ltm3d-{representation}", _stage.read_resources(stage.params)[1]
-        figures = dict(flatten_figures(document))
+        figures = dict(flatten_metrics(document))
         stage.tracker.flush()
         if stage.tracker.run_id is None:
             raise ModelError(

@@ -3,11 +3,11 @@
 from functools import partial
 
 from ltm3d.schema import VIEWS
+from ltm3d.shards.available import uids_by_shard
 from ltm3d.shards.index import read_index
 from ltm3d.transforms.mapping import map_shards, plan_jobs
 from ltm3d.transforms.render_views import RenderConfig, render_shard
 from pipelines import _stage
-from pipelines._planning import uids_by_shard
 
 LIBRARIES = ("numpy", "open3d")  # whose versions are part of the key
 

@@ -1,12 +1,12 @@
 """Generate shapes for the prompts of the test split → data/samples/R."""
 
 from ltm3d.nn.weights import weights_hash
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.tokenizers.kinds import tokenizer_kind
 from ltm3d.tokenizers.shape import sample_fields
 from ltm3d.transforms.mapping import map_shards_with_model, plan_jobs
 from ltm3d.transforms.sample_shapes import SampleShapesConfig, ShapeSampler
 from pipelines import _stage
-from pipelines._planning import available, uids_by_shard
 
 LIBRARIES = ("numpy", "torch", "scikit-image")  # whose versions are part of the key
 

@@ -5,6 +5,7 @@ from functools import partial
 from safetensors.torch import load_file
 
 from ltm3d.generator.kinds import AnyGeneratorConfig, build_generator, build_trainable, uses_ltr
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.sizes import measure_size
@@ -14,7 +15,6 @@ from ltm3d.shards.read import ShardSet
 from ltm3d.training.config import TrainingConfig
 from ltm3d.transforms.audit_tokens import check_order
 from pipelines import _stage
-from pipelines._latents import LatentData
 from pipelines._training import keep_provenance, run_training
 
 LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key

@@ -4,6 +4,7 @@ from functools import partial
 
 from safetensors.torch import load_file
 
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.standardization import ConditionStatistics
 from ltm3d.generator.token_model import TokenShape
@@ -11,7 +12,6 @@ from ltm3d.nn.weights import load_state, weights_hash
 from ltm3d.shards.manifest import key_of
 from ltm3d.training.config import TrainingConfig
 from pipelines import _stage
-from pipelines._latents import LatentData
 from pipelines._training import keep_provenance, run_training
 
 LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key

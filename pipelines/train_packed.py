@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.freshness.stage_code import ROOT, CodeReader
 from ltm3d.generator.kinds import build_generator, build_trainable, uses_ltr
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.generator.model import GeneratorConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.generator.sizes import measure_size
@@ -41,7 +42,6 @@ from ltm3d.training.launch import TrainingResult, train_locally
 from ltm3d.training.loop import DistContext
 from ltm3d.training.progress import read_metrics
 from ltm3d.transforms.sample_shapes import condition_rows, sample_prompts
-from pipelines._latents import LatentData
 from pipelines._packed import (
     GENERATOR,
     PACKED_FILE,

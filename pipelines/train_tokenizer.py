@@ -7,6 +7,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from ltm3d.nn.weights import load_state
+from ltm3d.shards.available import available
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, list_shards
@@ -17,7 +18,6 @@ from ltm3d.training.data import ExampleSet
 from ltm3d.transforms.audit_tokens import audit_set, write_audit
 from ltm3d.transforms.encode_tokens import encode_set
 from pipelines import _stage
-from pipelines._planning import available
 from pipelines._training import keep_provenance, run_training
 
 LIBRARIES = ("numpy", "torch", "deepspeed")  # whose versions are part of the key

@@ -20,6 +20,7 @@ from ltm3d.errors import ConfigError, DataError, Ltm3dError, ModelError
 from ltm3d.freshness.stage_code import CodeReader
 from ltm3d.generator.kinds import AnyGeneratorConfig
 from ltm3d.nn.weights import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FILE, weights_hash
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.shards.ledger import ledger_of
 from ltm3d.shards.read import read_shard
 from ltm3d.shards.write import remove_leftovers, write_shard
@@ -30,7 +31,6 @@ from ltm3d.transforms.jobs import plan_jobs
 from ltm3d.transforms.sample_shapes import SampleShapesConfig, decode_samples, list_prompts
 from pipelines._packed import GENERATOR, RESULT_FILE, SAMPLES_FILE, Packed, read_packed
 from pipelines._params import Params, load_params
-from pipelines._planning import available, uids_by_shard
 from pipelines._training import write_curve
 
 DATA = Path("data")

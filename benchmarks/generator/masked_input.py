@@ -26,6 +26,7 @@ from benchmarks.generator.quality import BATCH, DATA, LEARNING_RATE, condition_o
 from benchmarks.generator.speed import settings_of
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.sampling import SamplingConfig, sample_tokens
@@ -37,6 +38,7 @@ from ltm3d.metrics.bootstrap import bootstrap_change
 from ltm3d.metrics.surface import chamfer_l1, nearest
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.settings import convert
+from ltm3d.shards.available import available
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import ShardSet
@@ -45,8 +47,6 @@ from ltm3d.tokenizers.tokenizer import DecodeConfig, Tokenizer
 from ltm3d.training.config import TrainingConfig, autocast_dtype, learning_rate_at
 from ltm3d.training.data import training_batch
 from ltm3d.training.optimizer import build_optimizer
-from pipelines._latents import LatentData
-from pipelines._planning import available
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "masked_input.json"

@@ -23,6 +23,7 @@ from benchmarks.generator.plain_mar import PlainMar
 from benchmarks.generator.speed import BY_RECONSTRUCTION, SAMPLING, settings_of
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
@@ -33,6 +34,7 @@ from ltm3d.metrics.bootstrap import bootstrap_interval
 from ltm3d.metrics.surface import surface_metrics
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.settings import convert
+from ltm3d.shards.available import available
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.meshes import MeshSet
 from ltm3d.shards.read import ShardSet
@@ -40,8 +42,6 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 from ltm3d.training.config import TrainingConfig, autocast_dtype, learning_rate_at
 from ltm3d.training.data import training_batch
-from pipelines._latents import LatentData
-from pipelines._planning import available
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "generator_quality.json"

@@ -23,6 +23,7 @@ from benchmarks.machine import describe
 from ltm3d.diffusion.ddpm import Ddpm
 from ltm3d.diffusion.flow_matching import FlowMatching
 from ltm3d.generator.dit import Dit, DitConfig
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.generator.ltr import LTR
 from ltm3d.generator.model import Generator, GeneratorConfig
 from ltm3d.generator.prefix import Condition
@@ -31,7 +32,6 @@ from ltm3d.generator.token_model import TokenShape
 from ltm3d.metrics.bootstrap import bootstrap_interval
 from ltm3d.settings import convert
 from ltm3d.training.config import autocast_dtype
-from pipelines._latents import LatentData
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "sampling_choices.json"

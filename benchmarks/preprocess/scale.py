@@ -29,6 +29,7 @@ import numpy as np
 
 from ltm3d.errors import AssetError
 from ltm3d.schema import Field, ObjectRecord
+from ltm3d.shards.available import available, uids_by_shard
 from ltm3d.shards.ledger import Ledger
 from ltm3d.shards.manifest import shard_name
 from ltm3d.shards.rates import cpu_seconds, describe_machine
@@ -36,7 +37,6 @@ from ltm3d.shards.read import read_shard
 from ltm3d.transforms.assets import Asset, map_assets, positions
 from ltm3d.transforms.mapping import ShardJob, ShardResult, map_shards, plan_jobs
 from ltm3d.transforms.splits import index_meshes
-from pipelines._planning import available, uids_by_shard
 
 SIZES = (10_000, 100_000, 1_000_000)
 ASSETS_PER_SHARD = 100

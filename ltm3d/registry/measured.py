@@ -1,18 +1,19 @@
 """What an evaluation measured, as a model version carries it: documents, metrics by name, and tags."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ltm3d.errors import DataError
 from ltm3d.registry.gate import GateConfig
+from ltm3d.tracking.metric_names import plain_name
 
-SHOWN = "generated"  # the method whose figures every version carries as tags
+SHOWN = "generated"  # the method whose metrics every version carries as tags
 
 
-def read_figures(metrics: Path, representation: str) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Return the evaluation's document, and figure → uid → value of the generated shapes.
+def read_metrics(metrics: Path, representation: str) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Return the evaluation's document, and metric → uid → value of the generated shapes.
 
     Raises:
         DataError: the evaluation has not run.
@@ -22,35 +23,21 @@ def read_figures(metrics: Path, representation: str) -> tuple[dict[str, Any], di
         by_method = json.loads((metrics / f"generator_{representation}_assets.json").read_text())
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{metrics} lacks the generator's figures ({error}); run evaluate_generator (dvc repro)"
+            f"{metrics} lacks the generator's metrics ({error}); run evaluate_generator (dvc repro)"
         ) from error
     per_asset: dict[str, dict[str, float]] = {}
     for method_and_prompt, assets in by_method.items():
         method, _, prompt = method_and_prompt.partition("/")
         if method != SHOWN:
             continue
-        for uid, figures in assets.items():
-            for name, value in figures.items():
+        for uid, values in assets.items():
+            for name, value in values.items():
                 per_asset.setdefault(plain_name(f"{prompt}/{method}/{name}"), {})[uid] = value
     return document, per_asset
 
 
-def flatten_figures(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
-    """Yield every number of a nested document with its path, e.g. `image/generated/chamfer_l1`."""
-    if isinstance(node, Mapping):
-        for name, child in node.items():
-            yield from flatten_figures(child, f"{path}/{name}" if path else str(name))
-    elif isinstance(node, int | float) and not isinstance(node, bool):
-        yield plain_name(path), float(node)
-
-
-def plain_name(name: str) -> str:
-    """Spell a figure's name as MLflow takes it."""
-    return name.replace("@", "_at_").replace("^", "_")
-
-
 def is_shown(name: str, gate: GateConfig) -> bool:
-    """Say whether a figure becomes a tag: what the gate asks for, and the generated shapes' means."""
+    """Say whether a metric becomes a tag: what the gate asks for, and the generated shapes' means."""
     asked = {gate.chosen.name, *(metric.name for metric in gate.guarded)}
     for bound in gate.required:
         asked |= {value for value in (bound.name, bound.below, bound.above) if isinstance(value, str)}
@@ -60,7 +47,7 @@ def is_shown(name: str, gate: GateConfig) -> bool:
 
 
 def measured_by(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the rules, the test assets and the true shapes of the version's figures."""
+    """Return the rules, the test assets and the true shapes of the version's metrics."""
     return {
         "protocol": str(document.get("protocol", "")),
         "test_set": str(document.get("test_ids_sha256", "")),

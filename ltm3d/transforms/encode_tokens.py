@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ltm3d.errors import ConfigError
+from ltm3d.generator.latent_data import HASH_FIELD
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.read import ShardSet
@@ -15,7 +16,6 @@ from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.tokenizer import Inputs, Tokenizer
 from ltm3d.transforms.mapping import ShardJob, ShardResult
 
-HASH_FIELD = "tokenizer_hash"  # in an asset's record: whose tokens these are
 ASSETS_A_BATCH = 32
 
 

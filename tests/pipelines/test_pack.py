@@ -7,9 +7,9 @@ import pytest
 from tiny_latents import NUM_VIEWS, make_tiny_latents
 
 from ltm3d.errors import DataError
+from ltm3d.generator.latent_data import LatentData
 from ltm3d.shards.read import ShardSet
 from pipelines import pack
-from pipelines._latents import LatentData
 from pipelines._packed import packed_latents, read_packed
 
 

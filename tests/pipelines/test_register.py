@@ -16,7 +16,7 @@ from tiny_tokenizers import TRAINING
 from ltm3d import schema
 from ltm3d.errors import DataError
 from ltm3d.generator.bundle import ShapeGenerator
-from ltm3d.registry.measured import read_figures
+from ltm3d.registry.measured import read_metrics
 from ltm3d.registry.presence import is_registered
 from ltm3d.registry.promotion import promote
 from ltm3d.registry.registration import resolve_model
@@ -246,4 +246,4 @@ def test_a_receipt_is_held_against_the_registry(checkout: Path, tmp_path: Path) 
 def test_without_figures_it_says_which_stage_to_run(tmp_path: Path) -> None:
     (tmp_path / "generator_sdf.json").write_text("{}")
     with pytest.raises(DataError, match="run evaluate_generator"):
-        read_figures(tmp_path, "sdf")
+        read_metrics(tmp_path, "sdf")

@@ -13,10 +13,10 @@ from PIL import Image
 
 from ltm3d.evaluation.set_metrics import first_samples
 from ltm3d.evaluation.shape_pictures import shape_pictures
+from ltm3d.shards.available import available
 from ltm3d.shards.read import ShardSet
 from ltm3d.tokenizers.kinds import REPRESENTATIONS
 from pipelines._gallery import choose
-from pipelines._planning import available
 
 NUM_OBJECTS = 14
 SIDE, MARGIN = 160, 12

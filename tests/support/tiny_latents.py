@@ -9,11 +9,11 @@ import numpy as np
 from tiny_bundle import make_tiny_bundle
 
 from ltm3d import schema
+from ltm3d.generator.latent_data import HASH_FIELD
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import IndexEntry, write_index
 from ltm3d.shards.manifest import shard_name
 from ltm3d.shards.write import write_shard
-from ltm3d.transforms.encode_tokens import HASH_FIELD
 from pipelines.compose import compose, write_params
 
 NUM_SHARDS, NUM_VIEWS, NUM_WORDS = 2, 3, 9  # the texts have 6 words at most, the rest is padding

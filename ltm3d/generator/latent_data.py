@@ -1,4 +1,4 @@
-"""What both stages on latents share: the examples, the token shape and the provenance of what they are trained on."""
+"""What LTR and the generator are trained on: tokens and conditions of the assets that have both."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,13 @@ from ltm3d.generator.standardization import MAX_ASSETS, ConditionStatistics
 from ltm3d.generator.token_examples import LatentExamples
 from ltm3d.generator.token_model import TokenShape
 from ltm3d.nn.weights import weights_hash
+from ltm3d.shards.available import available
 from ltm3d.shards.index import uids_of_split
 from ltm3d.shards.manifest import key_of
 from ltm3d.shards.read import ShardSet, list_shards
 from ltm3d.tokenizers.kinds import load_tokenizer
-from ltm3d.transforms.encode_tokens import HASH_FIELD
-from pipelines._planning import available
+
+HASH_FIELD = "tokenizer_hash"  # in an asset's record: whose tokens these are
 
 
 @dataclass(frozen=True)

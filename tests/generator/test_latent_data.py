@@ -2,8 +2,7 @@ import pytest
 from tiny_targets import Targets
 
 from ltm3d.errors import ModelError
-from ltm3d.transforms.encode_tokens import HASH_FIELD
-from pipelines._latents import check_tokens
+from ltm3d.generator.latent_data import HASH_FIELD, check_tokens
 
 
 class Records(Targets):
