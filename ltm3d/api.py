@@ -65,10 +65,15 @@ class GeneratedShape:
 
 
 class Model:
-    """A generator of shapes, ready to be asked; `load` makes one."""
+    """A generator of shapes, ready to be asked; `load` makes one.
 
-    def __init__(self, generator: "ShapeGenerator") -> None:
+    Attributes:
+        label: which version it is, and what is newer in its registry; or its folder.
+    """
+
+    def __init__(self, generator: "ShapeGenerator", label: str) -> None:
         self.generator = generator
+        self.label = label
 
     @property
     def representation(self) -> str:
@@ -138,9 +143,13 @@ def load(
         tracking_uri = absolute_uri(tracking_uri)
         check_registry(tracking_uri)
     from ltm3d.generator.bundle import ShapeGenerator
-    from ltm3d.registry.registration import resolve_model
+    from ltm3d.registry.overview import describe_choice
+    from ltm3d.registry.registration import find_version, resolve_model
 
-    return Model(ShapeGenerator.load(resolve_model(str(model), tracking_uri), pick_device(device)))
+    folder, label = resolve_model(str(model), tracking_uri), str(model)
+    if label.startswith("models:"):
+        label = describe_choice(find_version(label, tracking_uri), tracking_uri)
+    return Model(ShapeGenerator.load(folder, pick_device(device)), label)
 
 
 def prepare(

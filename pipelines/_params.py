@@ -13,7 +13,7 @@ from ltm3d.settings import convert
 
 PARAMS_FILE = Path("params.yaml")
 SECTIONS = (
-    *("recipe", "overrides", "seed", "targets", "representations", "sources", "resources"),
+    *("recipe", "overrides", "name", "seed", "targets", "representations", "sources", "resources"),
     *("download", "clean_meshes", "render_views", "caption_views", "build_targets"),
     *("encode_conditions", "tokenizer", "evaluate_tokenizer", "encode_tokens"),
     *("ltr", "generator", "sampling", "attribute_reader", "evaluation", "promotion", "register"),
@@ -35,6 +35,11 @@ class Params:
     def recipe(self) -> str:
         """The experiment's name in conf/experiment/."""
         return self.value("recipe", str)
+
+    @property
+    def name(self) -> str:
+        """What the recipe calls its models, e.g. `mychairs`; empty for the project's own recipes."""
+        return self.value("name", str)
 
     @property
     def seed(self) -> int:

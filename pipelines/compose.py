@@ -5,6 +5,7 @@ Usage:
 
 Examples:
     python -m pipelines.compose experiment=demo
+    python -m pipelines.compose experiment=own root=/data/meshes name=mychairs
     python -m pipelines.compose experiment=smoke sources.procedural.num_objects=60 generator.sdf.training.num_steps=50
 
 The recipes are the files in conf/experiment/. Then `dvc repro` runs what has changed.
@@ -12,6 +13,7 @@ The recipes are the files in conf/experiment/. Then `dvc repro` runs what has ch
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,16 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ltm3d.errors import ConfigError
+from ltm3d.errors import ConfigError, Ltm3dError
+from ltm3d.registry.names import model_name
 from ltm3d.sources.kinds import build_sources
+from pipelines import own_data
 from pipelines._params import PARAMS_FILE, Params
 from pipelines._stage import read_resources
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 DEFAULT_RECIPE = "demo"
+OWN = "own"  # its settings follow from the number of meshes
 HEADER = "# Written by `python -m pipelines.compose`; edit conf/ and compose again, do not edit this.\n"
 
 # Every subtree of params.yaml and what it builds; the stages ask for the same (a test compares).
@@ -90,29 +95,49 @@ SETTINGS = {
     "evaluation": "ltm3d.evaluation.generator_metrics:EvaluationConfig",
     "register.carry_encoders": "builtins:bool",
 }
-PLAIN_KEYS = ("recipe", "overrides", "seed", "targets", "representations", "sources", "resources")
+PLAIN_KEYS = ("recipe", "overrides", "name", "seed", "targets", "representations", "sources", "resources")
 
 
-def compose(recipe: str = DEFAULT_RECIPE, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+def compose(
+    recipe: str = DEFAULT_RECIPE, overrides: tuple[str, ...] = (), tell: Callable[[str], object] = lambda line: None
+) -> dict[str, Any]:
     """Compose conf/ with one recipe and further overrides, and check every value.
+
+    Args:
+        tell: takes lines for people: what follows from the number of meshes.
 
     Raises:
         ConfigError: an unknown recipe, key or option, or a value out of range; it lists the valid ones.
+        SourceError: meshes are counted, and there are none.
     """
     if recipe not in recipes():
         raise ConfigError(f"experiment={recipe}: no such recipe; the recipes are: {', '.join(recipes())}")
     tree = _compose_tree([f"experiment={recipe}", *map(_override, overrides)])
-    sources = [source for source in (tree.pop("sources", None) or {}).values() if source is not None]
-    head = {key: tree.pop(key) for key in ("seed", "targets", "representations")}
+    if recipe == OWN:
+        sized = own_data.settings_for(own_data.count_meshes(_sources(tree)))
+        for line in sized.lines:
+            tell(line)
+        tree = _compose_tree([f"experiment={recipe}", *map(_override, (*sized.overrides, *overrides))])
+        if not tree["name"]:
+            raise ConfigError(f"name: missing; {own_data.USAGE}")
+        tree = {key: value for key, value in tree.items() if key not in own_data.VALUES}
+    sources = _sources(tree)
+    tree.pop("sources", None)
+    head = {key: tree.pop(key) for key in ("name", "seed", "targets", "representations")}
     raw = {"recipe": recipe, "overrides": list(overrides), **head, "sources": sources, **tree}
     check(raw)
     return raw
+
+
+def _sources(tree: dict[str, Any]) -> list[Any]:
+    return [source for source in (tree.get("sources") or {}).values() if source is not None]
 
 
 def check(raw: dict[str, Any]) -> None:
     """Build every settings class from composed values, and name what none of them reads."""
     params = Params(raw)
     _ = params.seed
+    model_name("sdf", params.name)
     for key, group in (("targets", "build_targets"), ("representations", "tokenizer")):
         items = params.value(key, tuple[str, ...])
         available = list(dict.fromkeys(path.split(".")[1] for path in SETTINGS if path.startswith(f"{group}.")))
@@ -168,7 +193,7 @@ def main(arguments: list[str]) -> None:
     named = [value.partition("=")[2] for value in arguments if value.startswith("experiment=")]
     overrides = tuple(value for value in arguments if not value.startswith("experiment="))
     recipe = named[-1] if named else DEFAULT_RECIPE
-    changed = write_params(compose(recipe, overrides))
+    changed = write_params(compose(recipe, overrides, lambda line: sys.stdout.write(f"{line}\n")))
     state = "written" if changed else "unchanged"
     sys.stdout.write(f"{PARAMS_FILE}: {state}, recipe {recipe}; `dvc repro` runs what it changes\n")
 
@@ -192,6 +217,8 @@ def _compose_tree(overrides: list[str]) -> dict[str, Any]:
             config = hydra_compose("config", overrides=overrides)
         tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
+        if "Missing mandatory value: root" in str(error):
+            raise ConfigError(f"root: missing; {own_data.USAGE}") from error
         raise ConfigError(" ".join(str(error).partition("Config search path")[0].split())) from error
     assert isinstance(tree, dict)
     return {str(key): value for key, value in tree.items()}
@@ -200,5 +227,5 @@ def _compose_tree(overrides: list[str]) -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except ConfigError as error:
+    except Ltm3dError as error:
         sys.exit(f"error: {error}")

@@ -19,6 +19,7 @@ from ltm3d.registry.gate import GateConfig
 from ltm3d.registry.made_of import collect_measuring, collect_provenance, provenance_facts
 from ltm3d.registry.measured import is_shown, measured_by, read_metrics
 from ltm3d.registry.model_card import ATTRIBUTION_FILE, CARD_FILE, CardFacts, model_card, write_attribution
+from ltm3d.registry.names import model_name
 from ltm3d.registry.promotion import GATE_FILE, MADE_OF_FILE, MEASURED_WITH_FILE, PER_ASSET_FILE
 from ltm3d.registry.receipt import write_receipt
 from ltm3d.registry.registration import register_model, registered_facts
@@ -54,7 +55,7 @@ def main(representation: str) -> None:
         gate = stage.params.get(f"promotion.{representation}", GateConfig)
         document, per_asset = read_metrics(stage.data / "metrics", representation)
         bundle = make_bundle(stage, representation)
-        name, tracking_uri = f"ltm3d-{representation}", _stage.read_resources(stage.params)[1]
+        name, tracking_uri = model_name(representation, stage.params.name), _stage.read_resources(stage.params)[1]
         figures = dict(flatten_metrics(document))
         stage.tracker.flush()
         if stage.tracker.run_id is None:
@@ -149,7 +150,7 @@ def write_card(
     )
     text = model_card(
         CardFacts(
-            name=f"ltm3d-{representation}",
+            name=model_name(representation, stage.params.name),
             representation=representation,
             training=training,
             document=document,

@@ -22,6 +22,7 @@ from ltm3d.cli.promote import promote
 from ltm3d.cli.restore import restore
 from ltm3d.cli.results import results
 from ltm3d.cli.tokens import tokens
+from ltm3d.cli.versions import versions
 from ltm3d.errors import AssetError, Ltm3dError
 
 # Two OpenMP threads on two shared cores spin against each other; telemetry is off.
@@ -53,6 +54,7 @@ for command in (
     restore,
     gc,
     results,
+    versions,
     models,
     plan,
     doctor,

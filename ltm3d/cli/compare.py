@@ -7,15 +7,18 @@ import typer
 
 from ltm3d.api import DEFAULT_TRACKING_URI, check_registry
 from ltm3d.cli.generate import TrackingUri
+from ltm3d.cli.model_choice import Name, Representation
 from ltm3d.errors import ConfigError
 
 
 def compare(
     galleries: Annotated[
-        list[str], typer.Argument(help="Two or more: gallery folders, NAME=FOLDER to name one, or aliases of --model.")
+        list[str],
+        typer.Argument(help="Two or more: gallery folders, NAME=FOLDER to name one, or aliases, e.g. champion."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the page; it must not exist.")],
-    model: Annotated[str, typer.Option(help="The registered model whose aliases are meant.")] = "ltm3d-sdf",
+    name: Name = "",
+    representation: Representation = "sdf",
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
 ) -> None:
     """Put galleries side by side: the same prompts, what each makes of them, and how the figures change.
@@ -29,6 +32,7 @@ def compare(
     import tempfile
 
     from ltm3d.registry.galleries import download_gallery
+    from ltm3d.registry.names import model_name
     from ltm3d.serving.comparison import compare_galleries
 
     if out.exists():
@@ -36,13 +40,15 @@ def compare(
     with tempfile.TemporaryDirectory() as temporary:
         found = []
         for number, given in enumerate(galleries):
-            name, _, path = given.rpartition("=")
+            title, _, path = given.rpartition("=")
             folder = Path(path)
-            if name or folder.is_dir():
-                found.append((name or str(folder), folder))
+            if title or folder.is_dir():
+                found.append((title or str(folder), folder))
             else:
                 check_registry(tracking_uri)
-                label, folder = download_gallery(model, given, tracking_uri, Path(temporary) / str(number))
+                label, folder = download_gallery(
+                    model_name(representation, name), given, tracking_uri, Path(temporary) / str(number)
+                )
                 found.append((label, folder))
-        page = compare_galleries(out, found, title=" · ".join(name for name, _ in found))
+        page = compare_galleries(out, found, title=" · ".join(label for label, _ in found))
     typer.echo(f"{page}  (open it in a browser)")

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from ltm3d import api
-from ltm3d.api import DEFAULT_MODEL, DEFAULT_TRACKING_URI, Device
+from ltm3d.api import DEFAULT_TRACKING_URI, Device
 from ltm3d.cli.generate import TrackingUri
+from ltm3d.cli.model_choice import Model, Name, Representation, chosen_model
 from ltm3d.errors import Ltm3dError
 
 KEEP_ALIVE_S = 5
 
-Model = Annotated[str, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a folder.")]
 Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 = reachable from other machines.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 = any free one.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to compute.")]
@@ -22,7 +22,9 @@ MaxSteps = Annotated[int, typer.Option(min=1, help="Steps that a prompt may ask 
 
 
 def serve(
-    model: Model = DEFAULT_MODEL,
+    name: Name = "",
+    representation: Representation = "sdf",
+    model: Model = None,
     host: Host = "127.0.0.1",
     port: Port = 5001,
     device: OnDevice = "auto",
@@ -38,7 +40,7 @@ def serve(
         ltm3d serve --model models:/ltm3d-sdf@champion --port 5001
     """
     run_server(
-        model=model,
+        model=chosen_model(model, name, representation),
         host=host,
         port=port,
         device=device,
@@ -51,7 +53,9 @@ def serve(
 
 
 def demo(
-    model: Model = DEFAULT_MODEL,
+    name: Name = "",
+    representation: Representation = "sdf",
+    model: Model = None,
     host: Host = "127.0.0.1",
     port: Port = 5001,
     device: OnDevice = "auto",
@@ -65,7 +69,7 @@ def demo(
         ltm3d demo --port 5001, then open http://127.0.0.1:5001
     """
     run_server(
-        model=model,
+        model=chosen_model(model, name, representation),
         host=host,
         port=port,
         device=device,
@@ -105,15 +109,15 @@ def run_server(
 
     limits = RequestLimits(max_batch=max_batch, max_steps=max_steps)
     page = demo_page(model=model, limits=limits) if has_page else None
-    generator = api.load(model, tracking_uri=tracking_uri, device=device).generator
+    loaded = api.load(model, tracking_uri=tracking_uri, device=device)
     queue = RequestQueue(max_waiting)
-    server = ShapeServer(generator, model=model, limits=limits, queue=queue, page=page)
+    server = ShapeServer(loaded.generator, model=model, limits=limits, queue=queue, page=page)
     config = uvicorn.Config(
         server.app, host=host, port=port, lifespan="off", log_level="warning", timeout_keep_alive=KEEP_ALIVE_S
     )
     listening = listen(host, port)
     address = f"http://{host}:{listening.getsockname()[1]}"
-    typer.echo(f"{model} at {address}" + ("" if has_page else "/invocations") + "; Ctrl-C ends it")
+    typer.echo(f"{loaded.label} at {address}" + ("" if has_page else "/invocations") + "; Ctrl-C ends it")
     try:
         uvicorn.Server(config).run([listening])
     finally:

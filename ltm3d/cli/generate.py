@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 from ltm3d import api
-from ltm3d.api import DEFAULT_MODEL, SUFFIXES
+from ltm3d.api import SUFFIXES
+from ltm3d.cli.model_choice import Model, Name, Representation, chosen_model
 from ltm3d.errors import PromptError
 from ltm3d.tracking.client import DEFAULT_TRACKING_URI, absolute_uri
 
@@ -30,7 +31,9 @@ def generate(
     out: Annotated[Path, typer.Option(help="The file to write: .glb, .obj or .ply; points and Gaussians .ply only.")],
     image: Annotated[Path | None, typer.Option(help="A picture of one object: alpha, or a plain background.")] = None,
     text: Annotated[str | None, typer.Option(help='A text, e.g. "A 3D model of a wooden chair, Chair."')] = None,
-    model: Annotated[str, typer.Option(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a folder.")] = DEFAULT_MODEL,
+    name: Name = "",
+    representation: Representation = "sdf",
+    model: Model = None,
     seed: Annotated[int, typer.Option(help="The same seed and prompt give the same shape.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Generation steps; the model's own if not given.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; the model's own if not given.")] = None,
@@ -48,13 +51,16 @@ def generate(
         ltm3d generate --image chair.png --out chair.glb
 
         ltm3d generate --text "A 3D model of a lamp with a round base, Lamp." --out lamp.glb --seed 3
+
+        ltm3d generate --name mychairs --text "a chair" --out chair.glb
     """
     check_request(out=out, image=image, text=text, save_prepared=save_prepared)
     from ltm3d.serving.local_prompt import read_prompt
 
     start = time.monotonic()
     prompt = read_prompt(image=image, text=text, seed=seed, guidance=guidance, steps=steps, temperature=temperature)
-    loaded = api.load(model, tracking_uri=tracking_uri, device=device)
+    loaded = api.load(chosen_model(model, name, representation), tracking_uri=tracking_uri, device=device)
+    typer.echo(f"model: {loaded.label}", err=True)
     loaded.check_suffix(out.suffix)
     with progress("generating") as on_step:
         shape = loaded.answer(prompt, on_step)

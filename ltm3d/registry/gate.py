@@ -155,19 +155,25 @@ class GateDecision:
         return "\n".join(line.rstrip() for line in lines)
 
 
-def decide(challenger: GateEntry, champion: GateEntry | None, gate: GateConfig) -> GateDecision:
+def decide(
+    challenger: GateEntry, champion: GateEntry | None, gate: GateConfig, *, new_test_set: bool = False
+) -> GateDecision:
     """Say whether the challenger takes the champion's place.
 
     It must be made of committed code, answer a prompt, take and give what clients expect, and keep every limit and
     bound. With a champion it must also be no worse in any guarded figure and better in the chosen one: by the paired
     bootstrap over the test assets where both have values an asset, else by the means.
+
+    Args:
+        new_test_set: do not compare with a champion that was measured by another protocol or on other assets.
     """
     rows = [*_check_itself(challenger, gate), *(_check_bound(challenger, bound) for bound in gate.required)]
     if champion is None:
         chosen = challenger.figures.get(gate.chosen.name)
         rows.append(_row(f"{gate.chosen.name} is there", chosen, None, _finite(chosen), "no champion to compare with"))
     elif (reason := _not_comparable(challenger, champion)) is not None:
-        rows.append(_row("same test", None, None, False, reason))
+        note = f"{reason}, or add --new-test-set" if not new_test_set else f"not asked for: {reason.partition(':')[0]}"
+        rows.append(_row("same test", None, None, new_test_set, note))
     else:
         rows += [_check_guarded(challenger, champion, metric) for metric in gate.guarded]
         rows.append(_check_chosen(challenger, champion, gate))

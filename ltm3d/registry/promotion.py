@@ -40,6 +40,7 @@ def promote(
     *,
     dry_run: bool = False,
     repository: Path = Path(),
+    new_test_set: bool = False,
 ) -> GateDecision:
     """Let the challenger answer a prompt, hold it against the champion, and move the alias if it passes.
 
@@ -50,6 +51,7 @@ def promote(
         gate: the rule; the one that was registered with the challenger if None.
         dry_run: decide only, change nothing.
         repository: a checkout that has the commit which the version names.
+        new_test_set: let the challenger pass where the champion was measured otherwise, see `decide`.
 
     Raises:
         ModelError: there is no challenger, it came without a rule, or the registry does not answer.
@@ -64,7 +66,7 @@ def promote(
             )
             return GateDecision(passed=True, reasons=(row.note,), table=(row,))
         code = _find_code(challenger, tracking_uri, repository)
-        decision = _decide(challenger, champion, gate, code, tracking_uri)
+        decision = _decide(challenger, champion, gate, code, tracking_uri, new_test_set=new_test_set)
         if dry_run or _carry_out(decision, challenger, champion, code, tracking_uri):
             return decision
         log.info("the aliases of %s moved meanwhile; it is decided anew", name)
@@ -84,6 +86,8 @@ def _decide(
     gate: GateConfig | None,
     code: Committed,
     tracking_uri: str,
+    *,
+    new_test_set: bool,
 ) -> GateDecision:
     trial = try_version(challenger, tracking_uri)
     old_signature = None
@@ -97,6 +101,7 @@ def _decide(
         replace(entry, source_failure=code.failure, source_note=code.note),
         None if champion is None else _entry(champion, tracking_uri),
         gate or _registered_gate(challenger, tracking_uri),
+        new_test_set=new_test_set,
     )
 
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -20,6 +21,7 @@ REMOVED_TAG = "files_removed"  # when `ltm3d gc` removed a version's weights
 CARD_FOLDER = "model_card"  # artifacts of the version's run
 CHALLENGER, CHAMPION, PREVIOUS_CHAMPION = "challenger", "champion", "previous_champion"
 MAX_TAG_LENGTH = 5000
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class RegisteredVersion:
     Attributes:
         run_id: the run that holds the version's small files.
         source: where its weights lie, as MLflow writes it.
+        created: UTC.
     """
 
     name: str
@@ -36,6 +39,7 @@ class RegisteredVersion:
     run_id: str
     tags: Mapping[str, str]
     source: str = ""
+    created: datetime = NEVER
 
     @property
     def uri(self) -> str:
@@ -128,6 +132,7 @@ def to_record(version: Any) -> RegisteredVersion:
         run_id=version.run_id,
         tags=dict(version.tags),
         source=version.source or "",
+        created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
     )
 
 

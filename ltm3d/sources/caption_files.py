@@ -31,9 +31,23 @@ def make_caption(phrase: str, category: str = "") -> str:
     if re.match(r"(An?|The)\s", phrase):
         phrase = phrase[0].lower() + phrase[1:]
     if not phrase:
-        phrase = f"{'an' if category[:1].lower() in 'aeiou' else 'a'} {category}" if category else "an object"
+        phrase = with_article(category) if category else "an object"
     ending = f", {category[0].upper()}{category[1:]}" if category else ""
     return f"A 3D model of {phrase}{ending}."
+
+
+def with_article(words: str) -> str:
+    """Put "a" or "an" before the words of a name; a plural, a number and what has an article stay.
+
+    >>> with_article("bar stool"), with_article("armchair"), with_article("scissors")
+    ('a bar stool', 'an armchair', 'scissors')
+    """
+    first, last = words.split()[:1], words.split()[-1:]
+    if not first or not first[0][0].isalpha() or first[0] in ("a", "an", "the"):
+        return words
+    if last[0].endswith("s") and not last[0].endswith(("ss", "us", "is")):
+        return words
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def words_of(name: str) -> str:

@@ -33,8 +33,12 @@ def test_the_models_name_is_made_of_the_representation(tmp_path: Path) -> None:
     uri = new_database(tmp_path)
     with pytest.raises(SystemExit, match="model ltm3d-mesh has no challenger"):
         app.main(["promote", "--representation", "mesh", "--tracking-uri", uri])
+    with pytest.raises(SystemExit, match="model ltm3d-mychairs-sdf has no challenger"):
+        app.main(["promote", "--name", "mychairs", "--tracking-uri", uri])
+    with pytest.raises(SystemExit, match="name 'My chairs': use 1 to 60 of a-z"):
+        app.main(["promote", "--name", "My chairs", "--tracking-uri", uri])
     with pytest.raises(SystemExit, match="model other has no champion"):
-        app.main(["promote", "other", "--rollback", "--tracking-uri", uri])
+        app.main(["promote", "--model-name", "other", "--rollback", "--tracking-uri", uri])
 
 
 def reasons(out: str) -> list[str]:

@@ -27,6 +27,7 @@ from ltm3d.tracking.client import open_client
 
 PARAMS = """
 recipe: smoke
+name: ""
 seed: 5
 targets: [sdf]
 representations: [sdf]

@@ -147,3 +147,13 @@ def test_the_rules_in_conf_ask_for_what_their_evaluation_measures(name: str) -> 
     measured = {"chamfer_l1", "f_score_at_0.05", "num_failures"}
     measured |= {"sdf": {"volume_iou"}, "mesh": {"normal_consistency"}}.get(name, set())
     assert asked == measured and gate.needs_clean_tree and gate.max_size_mb and gate.max_seconds
+
+
+def test_a_new_test_set_is_passed_over_where_it_is_asked_for() -> None:
+    challenger, champion = replace(entry(cd=0.1), test_set="new"), entry()
+    refused = decide(challenger, champion, GATE)
+    assert not refused.passed and "or add --new-test-set" in refused.reasons[0]
+    passed = decide(challenger, champion, GATE, new_test_set=True)
+    assert passed.passed and "not asked for: test_set is new, the champion's is t" in passed.reasons[0]
+    same = decide(entry(cd=0.1), champion, GATE, new_test_set=True)
+    assert not same.passed, "the same test is compared all the same"

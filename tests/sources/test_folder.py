@@ -28,8 +28,8 @@ def test_uids_categories_and_captions(tmp_path: Path) -> None:
     write(tmp_path, {name: "x" for name in ("chairs/Bar_Stool-02.glb", "lamp.PLY", "notes.txt", ".hidden/a.glb")})
     records = FolderSource(root=tmp_path, prefix="my-", licence="by", attribution="Ann").list_objects()
     assert [(record.uid, record.main_file, record.category, record.caption) for record in records] == [
-        ("my-chairs--Bar_Stool-02", "chairs/Bar_Stool-02.glb", "chairs", "A 3D model of bar stool, Chairs."),
-        ("my-lamp", "lamp.PLY", "", "A 3D model of lamp."),
+        ("my-chairs--Bar_Stool-02", "chairs/Bar_Stool-02.glb", "chairs", "A 3D model of a bar stool, Chairs."),
+        ("my-lamp", "lamp.PLY", "", "A 3D model of a lamp."),
     ]
     assert {(record.licence, record.attribution) for record in records} == {("CC-BY-4.0", "Ann")}
 
