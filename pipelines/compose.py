@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.registry.names import model_name
 from ltm3d.sources.kinds import build_sources
-from pipelines import own_data
+from pipelines import _own_data
 from pipelines._params import PARAMS_FILE, Params
 from pipelines._stage import read_resources
 
@@ -114,13 +114,13 @@ def compose(
         raise ConfigError(f"experiment={recipe}: no such recipe; the recipes are: {', '.join(recipes())}")
     tree = _compose_tree([f"experiment={recipe}", *map(_override, overrides)])
     if recipe == OWN:
-        sized = own_data.settings_for(own_data.count_meshes(_sources(tree)))
+        sized = _own_data.settings_for(_own_data.count_meshes(_sources(tree)), tree["start_from"])
         for line in sized.lines:
             tell(line)
         tree = _compose_tree([f"experiment={recipe}", *map(_override, (*sized.overrides, *overrides))])
         if not tree["name"]:
-            raise ConfigError(f"name: missing; {own_data.USAGE}")
-        tree = {key: value for key, value in tree.items() if key not in own_data.VALUES}
+            raise ConfigError(f"name: missing; {_own_data.USAGE}")
+        tree = {key: value for key, value in tree.items() if key not in _own_data.VALUES}
     sources = _sources(tree)
     tree.pop("sources", None)
     head = {key: tree.pop(key) for key in ("name", "seed", "targets", "representations")}
@@ -218,7 +218,7 @@ def _compose_tree(overrides: list[str]) -> dict[str, Any]:
         tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         if "Missing mandatory value: root" in str(error):
-            raise ConfigError(f"root: missing; {own_data.USAGE}") from error
+            raise ConfigError(f"root: missing; {_own_data.USAGE}") from error
         raise ConfigError(" ".join(str(error).partition("Config search path")[0].split())) from error
     assert isinstance(tree, dict)
     return {str(key): value for key, value in tree.items()}

@@ -55,7 +55,10 @@ def main(representation: str) -> None:
         gate = stage.params.get(f"promotion.{representation}", GateConfig)
         document, per_asset = read_metrics(stage.data / "metrics", representation)
         bundle = make_bundle(stage, representation)
-        name, tracking_uri = model_name(representation, stage.params.name), _stage.read_resources(stage.params)[1]
+        name, tracking_uri = (
+            model_name(representation, stage.params.value("name", str)),
+            _stage.read_resources(stage.params)[1],
+        )
         figures = dict(flatten_metrics(document))
         stage.tracker.flush()
         if stage.tracker.run_id is None:
@@ -150,7 +153,7 @@ def write_card(
     )
     text = model_card(
         CardFacts(
-            name=model_name(representation, stage.params.name),
+            name=model_name(representation, stage.params.value("name", str)),
             representation=representation,
             training=training,
             document=document,

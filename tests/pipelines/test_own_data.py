@@ -7,8 +7,8 @@ import pytest
 import trimesh
 
 from ltm3d.errors import ConfigError, SourceError
+from pipelines._own_data import settings_for
 from pipelines.compose import compose
-from pipelines.own_data import settings_for
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def meshes(tmp_path: Path) -> Path:
 def test_the_settings_of_any_number_of_meshes_compose(
     count: int, meshes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.own_data.count_meshes", lambda sources: count)
+    monkeypatch.setattr("pipelines._own_data.count_meshes", lambda sources: count)
     sized = settings_for(count)
     raw = compose("own", (f"root={meshes}", "name=mine"))
     assert raw["name"] == "mine" and "root" not in raw

@@ -41,7 +41,7 @@ class Checkout:
         ).stdout  # fmt: skip
         for name in filter(None, listed.split("\0")):
             source = REPOSITORY / name
-            if source.is_file() and name != "dvc.lock" and not name.startswith("data/metrics/"):
+            if source.is_file() and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / name)
         checkout = cls(folder)

@@ -158,13 +158,24 @@
   function showAll() {
     const left = data.num_left_out ? `; ${data.num_left_out} more did not fit into this file, the folder has them` : "";
     page.append(head(data.title, data.subtitle + left));
-    if (data.summary.length) page.append(...section("Figures", "", [ltm3d.page.table(data.summary)], data.summary.length < 8));
-    page.append(...section("Plots", "plots", ltm3d.page.plots(data.summary, data.curves), true));
-    page.append(...section("Generation, step by step", "processes", ltm3d.page.processes(), true));
+    const further = [
+      ...section("Generation, step by step", "processes", ltm3d.page.processes(), true),
+      ...section("Plots", "plots", ltm3d.page.plots(data.summary, data.curves), true),
+      ...section("Metrics", "", data.summary.length ? [ltm3d.page.table(data.summary)] : [], data.summary.length < 8),
+    ];
+    if (further.length) page.append(jumps(further));
     const cards = data.items.map(card);
     page.append(make("div", "tools", chips(cards), make("div", "right", ...ordering(cards), turnButton())));
     const most = Math.max(0, ...data.items.map((item) => item.results.reduce((sum, result) => sum + result.samples.length, 1) + (item.prompt_kind === "none" ? 0 : 1)));
-    page.append(make("div", most > 3 ? "items" : "items few", ...cards));
+    page.append(make("div", most > 3 ? "items" : "items few", ...cards), ...further);
+  }
+
+  function jumps(sections) {
+    const to = (box) => button("plain", box.querySelector("summary").textContent, () => {
+      box.open = true;
+      box.scrollIntoView({ behavior: "smooth" });
+    });
+    return make("nav", "jumps", ...sections.map(to));
   }
 
   function showBlind(count) {
