@@ -1,9 +1,5 @@
 """What one sample's activations take while the generator is trained, found by running it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -35,29 +31,18 @@ def activation_bytes(
 
 def kept_bytes(model: nn.Module, batch: dict[str, Tensor], precision: torch.dtype | None) -> int:
     """Run a batch forward and return the bytes that autograd keeps of it, parameters left out."""
-    random = StepRandom(SEED, 0, list(range(len(batch["mean"]))))
-    own = {value.untyped_storage().data_ptr() for value in model.parameters()}
-    with kept_storages() as kept, torch.autocast("cpu", precision, enabled=precision is not None):
-        loss, _ = model.training_loss(batch, random)  # type: ignore[operator]
-    total = sum(size for place, size in kept.items() if place not in own)
-    del loss
-    return total
-
-
-@contextmanager
-def kept_storages() -> Iterator[dict[int, int]]:
-    """Note the address and the size of each storage that autograd keeps."""
-    kept: dict[int, int] = {}
-    alive: list[Any] = []  # an address is one storage's only while it lives
+    kept: dict[int, torch.UntypedStorage] = {}  # by address, which is one storage's only while it lives
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        alive.append(storage)
+        kept[storage.data_ptr()] = storage
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        yield kept
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with hooks, torch.autocast("cpu", precision, enabled=precision is not None):
+        model.training_loss(batch, StepRandom(SEED, 0, list(range(len(batch["mean"])))))  # type: ignore[operator]
+    own = {value.untyped_storage().data_ptr() for value in model.parameters()}
+    return sum(storage.nbytes() for address, storage in kept.items() if address not in own)
 
 
 def example_batch(shape: TokenShape, num_condition_tokens: int, count: int) -> dict[str, Tensor]:

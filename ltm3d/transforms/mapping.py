@@ -163,7 +163,8 @@ def _map(
         logger.info("%s: %d assets are tried again, their shards' others stay: %s", label, number, reasons)
     progress = Progress(label, sum(len(again.get(job.name, job.uids)) for job in todo))
     keys = {job.name: job.key for job in jobs}
-    with progress, rate_log(rates_file(output, label), keys) as log_rate:
+    log_rate = rate_log(rates_file(output, label), keys)
+    with progress:
         for row in finished_rows(todo, map_rows, label, again=again) if todo else ():
             if row["error"]:
                 message = f"{label}, {row['name']}: {row['error']}"
@@ -186,7 +187,7 @@ def _say_outdated(outdated: Sequence[tuple[ShardJob, str]], output: Path, label:
     jobs = [job for job, _ in outdated]
     num_assets = sum(len(job.uids) for job in jobs)
     rates = rates_file(output, label)
-    measured = read_measurements(rates) if rates is not None and rates.is_file() else {}
+    measured = read_measurements(rates) if rates is not None else {}
     seconds = sum(measured[job.name].cpu_seconds for job in jobs if job.name in measured)
     cost = f", {seconds:.0f} CPU-seconds the last time" if seconds else ""
     what = f"{len(jobs)} shards ({num_assets} assets{cost}) will be made again"

@@ -14,7 +14,7 @@ from ltm3d.errors import StorageError
 from ltm3d.nn.weights import WEIGHTS_FILE
 from ltm3d.training.checkpoints import files
 from ltm3d.training.config import TrainingConfig
-from ltm3d.training.estimate import BYTES, DiskBytes, disk_bytes
+from ltm3d.training.estimate import BYTES, disk_bytes
 from ltm3d.training.loop import DistContext
 
 logger = logging.getLogger(__name__)
@@ -102,8 +102,8 @@ def find_sound(folder: Path, *, context: DistContext, run: str) -> files.Checkpo
     return None
 
 
-def run_bytes(model: nn.Module, config: TrainingConfig) -> DiskBytes:
-    """Return what a model's run writes; frozen parameters count as buffers."""
+def run_bytes(model: nn.Module, config: TrainingConfig) -> tuple[int, int]:
+    """Return the bytes of a checkpoint, and of all that a model's run writes; frozen parameters count as buffers."""
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     state = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     return disk_bytes(
@@ -117,14 +117,13 @@ def run_bytes(model: nn.Module, config: TrainingConfig) -> DiskBytes:
 
 def check_disk(model: nn.Module, config: TrainingConfig, run_dir: Path) -> None:
     """Raise StorageError if the disk of a run's folder cannot hold what the run will write."""
-    size = run_bytes(model, config)
-    need = size.checkpoints + size.weights
+    checkpoint, need = run_bytes(model, config)
     weights = (WEIGHTS_FILE, files.UNAVERAGED_FILE, files.BEST_FILE)
     there = [*(run_dir / files.CHECKPOINTS).rglob("*"), *(run_dir / name for name in weights)]
     free = shutil.disk_usage(run_dir).free + sum(path.stat().st_size for path in there if path.is_file())
     if need > free:
         raise StorageError(
             f"{run_dir} has {free / 1e9:.2f} GB for this run, which needs {need / 1e9:.2f} GB: "
-            f"{config.keep_checkpoints + 2} checkpoints of {size.checkpoint / 1e9:.2f} GB and the weights; "
+            f"{config.keep_checkpoints + 2} checkpoints of {checkpoint / 1e9:.2f} GB and the weights; "
             f"free the rest, move the folder to a larger disk, or lower keep_checkpoints ({config.keep_checkpoints})"
         )
