@@ -27,12 +27,20 @@ def build_source(entry: Any, path: str) -> Source:
         path: where they stand, for messages.
     """
     kind = entry.get("kind") if isinstance(entry, dict) else None
+    if kind not in source_kinds():
+        raise ConfigError(f"{path}.kind: {kind!r} is no source; the sources are: {', '.join(source_kinds())}")
+    return convert({key: value for key, value in entry.items() if key != "kind"}, source_type(kind), path)
+
+
+def source_kinds() -> list[str]:
+    """List the kinds that there is a class of."""
     files = Path(__file__).parent.glob("*.py")
-    kinds = sorted(file.stem for file in files if f"class {_class_of(file.stem)}" in file.read_text(encoding="utf-8"))
-    if kind not in kinds:
-        raise ConfigError(f"{path}.kind: {kind!r} is no source; the sources are: {', '.join(kinds)}")
-    source = getattr(import_module(f"ltm3d.sources.{kind}"), _class_of(kind))
-    return convert({key: value for key, value in entry.items() if key != "kind"}, source, path)
+    return sorted(file.stem for file in files if f"class {_class_of(file.stem)}" in file.read_text(encoding="utf-8"))
+
+
+def source_type(kind: str) -> type[Any]:
+    """Give the class of a kind of source."""
+    return getattr(import_module(f"ltm3d.sources.{kind}"), _class_of(kind))
 
 
 def _class_of(kind: str) -> str:
