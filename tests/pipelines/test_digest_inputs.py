@@ -15,7 +15,7 @@ from ltm3d.mesh_io.writing import mesh_to_glb
 from ltm3d.procedural.objects import build_mesh, draw_object
 from ltm3d.shards.read import list_shards, read_shard
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 GENERATOR = "train_generator@sdf"
 LOSS = "        return loss, {"

@@ -11,6 +11,7 @@ from imports import REPOSITORY
 
 LEFT_OUT = ("docs", "benchmarks", "tests", "deploy", "data", "dvc.lock")
 BIN = Path(sys.executable).parent
+TIMEOUT_S = 2400  # of a command, on a machine that does other things
 TINY = (
     "experiment=smoke",
     "representations=[sdf]",
@@ -34,7 +35,7 @@ class PipelineCopy:
         environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=560, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
         assert (done.returncode == 0) == ok, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
