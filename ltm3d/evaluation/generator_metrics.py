@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,7 @@ class Evaluator:
         self.ltr = ltr
         self.reader = reader
         self.readings: MethodReadings = {}  # filled by `scores`
+        self.found: dict[tuple[str, int], list[Mesh]] = {}  # what retrieval finds, by prompt and view
         self.entries = data.config.chosen(data.of_split("test"))
         self.meshes = data.meshes(self.entries)
         self.prompts = [prompt for prompt in ("image", "text", "both") if any(key[1] == prompt for key in data.counts)]
@@ -213,16 +214,23 @@ class Evaluator:
         return candidates
 
     def _retrieved(self, prompt: str, view: int) -> list[Mesh]:
-        train = self.data.of_split("train")
-        train_set, test_set = (self.data.set_of("conditions", entries) for entries in (train, self.entries))
-        found = retrieve(
-            prompt,
-            test_images=_stack(test_set, "image_embedding")[:, view],
-            test_texts=_stack(test_set, "text_embedding"),
-            train_images=_stack(train_set, "image_embedding"),
-            train_texts=_stack(train_set, "text_embedding"),
-        )
-        return list(self.data.meshes([train[index] for index in found]))
+        if (prompt, view) not in self.found:
+            train, (train_images, train_texts) = self.data.of_split("train"), self._train_embeddings
+            test_set = self.data.set_of("conditions", self.entries)
+            found = retrieve(
+                prompt,
+                test_images=_stack(test_set, "image_embedding")[:, view],
+                test_texts=_stack(test_set, "text_embedding"),
+                train_images=train_images,
+                train_texts=train_texts,
+            )
+            self.found[prompt, view] = list(self.data.meshes([train[index] for index in found]))
+        return self.found[prompt, view]
+
+    @cached_property
+    def _train_embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        train_set = self.data.set_of("conditions", self.data.of_split("train"))
+        return _stack(train_set, "image_embedding"), _stack(train_set, "text_embedding")
 
     def _guessed(self, prompt: str, view: int) -> Float[torch.Tensor, "N L D"]:
         conditions = self.data.set_of("conditions", self.entries)
