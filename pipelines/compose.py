@@ -14,8 +14,9 @@ The recipes are the files in conf/experiment/. Then `dvc repro` runs what has ch
 import os
 import sys
 from collections.abc import Callable
-from importlib import import_module
+from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -28,6 +29,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ltm3d.errors import ConfigError, Ltm3dError
 from ltm3d.registry.names import model_name
 from ltm3d.sources.kinds import build_sources
+from ltm3d.tokenizers.kinds import REPRESENTATIONS, settings_type, tokenizer_kind
+from ltm3d.transforms.build_targets import TARGETS, target_kind
 from pipelines import _own_data
 from pipelines._params import PARAMS_FILE, Params
 from pipelines._stage import read_resources
@@ -43,57 +46,23 @@ SETTINGS = {
     "clean_meshes": "ltm3d.transforms.clean_meshes:CleanConfig",
     "render_views": "ltm3d.transforms.render_views:RenderConfig",
     "caption_views": "ltm3d.transforms.caption_views:CaptionConfig",
-    "build_targets.sdf": "ltm3d.transforms.targets.sdf:SdfTargetsConfig",
-    "build_targets.point_cloud": "ltm3d.transforms.targets.point_cloud:PointCloudTargetsConfig",
-    "build_targets.mesh": "ltm3d.transforms.targets.mesh:MeshTargetsConfig",
-    "build_targets.gaussians": "ltm3d.transforms.targets.gaussians:GaussiansTargetsConfig",
     "encode_conditions": "ltm3d.transforms.encode_conditions:EncodeConditionsConfig",
-    "tokenizer.sdf.model": "ltm3d.tokenizers.sdf:AnySdfConfig",
-    "tokenizer.sdf.examples": "ltm3d.tokenizers.target_examples:SdfExampleConfig",
-    "tokenizer.sdf.training": "ltm3d.training.config:TrainingConfig",
-    "tokenizer.point_cloud.model": "ltm3d.tokenizers.point_cloud:PointCloudTokenizerConfig",
-    "tokenizer.point_cloud.examples": "ltm3d.tokenizers.point_cloud:PointCloudExampleConfig",
-    "tokenizer.point_cloud.training": "ltm3d.training.config:TrainingConfig",
-    "tokenizer.mesh.model": "ltm3d.tokenizers.mesh:MeshTokenizerConfig",
-    "tokenizer.mesh.examples": "ltm3d.tokenizers.mesh_examples:MeshExampleConfig",
-    "tokenizer.mesh.training": "ltm3d.training.config:TrainingConfig",
-    "tokenizer.gaussians.model": "ltm3d.tokenizers.gaussians:GaussiansTokenizerConfig",
-    "tokenizer.gaussians.examples": "ltm3d.tokenizers.gaussians_examples:GaussiansExampleConfig",
-    "tokenizer.gaussians.training": "ltm3d.training.config:TrainingConfig",
     "evaluate_tokenizer": "ltm3d.evaluation.tokenizer_metrics:ReconstructionConfig",
     "encode_tokens": "ltm3d.transforms.encode_tokens:EncodeTokensConfig",
-    "ltr.sdf.model": "ltm3d.generator.ltr:LTRConfig",
-    "ltr.sdf.training": "ltm3d.training.config:TrainingConfig",
-    "generator.sdf.model": "ltm3d.generator.kinds:AnyGeneratorConfig",
-    "generator.sdf.training": "ltm3d.training.config:TrainingConfig",
-    "generator.sdf.allow_unordered": "builtins:bool",
-    "sampling.sdf": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
-    "promotion.sdf": "ltm3d.registry.gate:GateConfig",
     "attribute_reader.model": "ltm3d.evaluation.attribute_reader:AttributeReaderConfig",
     "attribute_reader.training": "ltm3d.evaluation.attribute_training:AttributeTrainingConfig",
-    "ltr.point_cloud.model": "ltm3d.generator.ltr:LTRConfig",
-    "ltr.point_cloud.training": "ltm3d.training.config:TrainingConfig",
-    "generator.point_cloud.model": "ltm3d.generator.kinds:AnyGeneratorConfig",
-    "generator.point_cloud.training": "ltm3d.training.config:TrainingConfig",
-    "generator.point_cloud.allow_unordered": "builtins:bool",
-    "sampling.point_cloud": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
-    "promotion.point_cloud": "ltm3d.registry.gate:GateConfig",
-    "ltr.mesh.model": "ltm3d.generator.ltr:LTRConfig",
-    "ltr.mesh.training": "ltm3d.training.config:TrainingConfig",
-    "generator.mesh.model": "ltm3d.generator.kinds:AnyGeneratorConfig",
-    "generator.mesh.training": "ltm3d.training.config:TrainingConfig",
-    "generator.mesh.allow_unordered": "builtins:bool",
-    "sampling.mesh": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
-    "promotion.mesh": "ltm3d.registry.gate:GateConfig",
-    "ltr.gaussians.model": "ltm3d.generator.ltr:LTRConfig",
-    "ltr.gaussians.training": "ltm3d.training.config:TrainingConfig",
-    "generator.gaussians.model": "ltm3d.generator.kinds:AnyGeneratorConfig",
-    "generator.gaussians.training": "ltm3d.training.config:TrainingConfig",
-    "generator.gaussians.allow_unordered": "builtins:bool",
-    "sampling.gaussians": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
-    "promotion.gaussians": "ltm3d.registry.gate:GateConfig",
     "evaluation": "ltm3d.evaluation.generator_metrics:EvaluationConfig",
     "register.carry_encoders": "builtins:bool",
+}
+OF_EACH = {  # representation; what builds its target and its tokenizer says the rest
+    "tokenizer.{}.training": "ltm3d.training.config:TrainingConfig",
+    "ltr.{}.model": "ltm3d.generator.ltr:LTRConfig",
+    "ltr.{}.training": "ltm3d.training.config:TrainingConfig",
+    "generator.{}.model": "ltm3d.generator.kinds:AnyGeneratorConfig",
+    "generator.{}.training": "ltm3d.training.config:TrainingConfig",
+    "generator.{}.allow_unordered": "builtins:bool",
+    "sampling.{}": "ltm3d.transforms.sample_shapes:SampleShapesConfig",
+    "promotion.{}": "ltm3d.registry.gate:GateConfig",
 }
 PLAIN_KEYS = ("recipe", "overrides", "name", "seed", "targets", "representations", "sources", "resources")
 
@@ -138,19 +107,29 @@ def check(raw: dict[str, Any]) -> None:
     params = Params(raw)
     _ = params.seed
     model_name("sdf", params.name)
-    for key, group in (("targets", "build_targets"), ("representations", "tokenizer")):
+    for key, available in (("targets", TARGETS), ("representations", REPRESENTATIONS)):
         items = params.value(key, tuple[str, ...])
-        available = list(dict.fromkeys(path.split(".")[1] for path in SETTINGS if path.startswith(f"{group}.")))
         if not items or not set(items) <= set(available):
             raise ConfigError(f"{key}: {raw[key]}: give one or more of {', '.join(available)}")
     _ = params.representations
     build_sources(params.raw["sources"])
     read_resources(params)
-    for path, name in SETTINGS.items():
-        module, _, attribute = name.partition(":")
-        params.value(path, getattr(import_module(module), attribute))
-    known = {*PLAIN_KEYS, *SETTINGS}
-    _check_keys(raw, "", known)
+    kinds = settings_types()
+    for path, kind in kinds.items():
+        params.value(path, kind)
+    _check_keys(raw, "", {*PLAIN_KEYS, *kinds})
+
+
+@cache
+def settings_types() -> dict[str, Any]:
+    """Return every subtree of params.yaml, dotted, with the type that it is read as."""
+    types = {path: resolve_name(name) for path, name in SETTINGS.items()}
+    types |= {f"build_targets.{target}": target_kind(target).config for target in TARGETS}
+    for each in REPRESENTATIONS:
+        types[f"tokenizer.{each}.model"] = settings_type(each)
+        types[f"tokenizer.{each}.examples"] = tokenizer_kind(each).example_config_type
+        types |= {path.format(each): resolve_name(name) for path, name in OF_EACH.items()}
+    return types
 
 
 def _check_keys(node: dict[str, Any], path: str, known: set[str]) -> None:

@@ -25,7 +25,7 @@ from ltm3d.tokenizers.field import FieldTokenizer, check_field, distance_loss, i
 from ltm3d.tokenizers.field_decoder import FieldDecoder
 from ltm3d.tokenizers.field_losses import eikonal_loss, field_gradients, normal_loss
 from ltm3d.tokenizers.point_queries import curve_codes, farthest_queries
-from ltm3d.tokenizers.sdf_grid import SdfGridConfig, SdfGridTokenizer
+from ltm3d.tokenizers.sdf_grid import SdfGridTokenizer
 from ltm3d.tokenizers.tokenizer import Precision
 
 # B batch, S surface points, Q queries, L tokens, D token channels, M memory vectors, H width
@@ -71,9 +71,6 @@ class SdfTokenizerConfig(AnchoredConfig):
             raise ConfigError(
                 f"eikonal_weight is {self.eikonal_weight}: an occupancy has no distance to rise by; set it to 0"
             )
-
-
-AnySdfConfig = SdfTokenizerConfig | SdfGridConfig
 
 
 class SdfTokenizer(FieldTokenizer, AnchoredTokenizer):

@@ -5,7 +5,6 @@ import dataclasses
 import inspect
 import re
 import typing
-from importlib import import_module
 
 import pytest
 import yaml
@@ -14,7 +13,7 @@ from imports import REPOSITORY, modules, tree_of
 from ltm3d.errors import ConfigError
 from ltm3d.sources.kinds import build_source
 from pipelines._params import load_params
-from pipelines.compose import CONF, OWN, SETTINGS, check, compose, recipes, to_yaml
+from pipelines.compose import CONF, OWN, check, compose, recipes, settings_types, to_yaml
 
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
 OPTIONS = sorted((path.parent.name, path.stem) for path in CONF.glob("*/*.yaml"))
@@ -102,7 +101,7 @@ def test_the_settings_table_is_what_the_stages_ask_for() -> None:
                 text = ast.unparse(subtree).removeprefix("f").strip("'\"")
                 text = text.replace("{representation}", "sdf").replace("{target}", "sdf")
                 asked[text] = kind.id if isinstance(kind, ast.Name) else None
-    table = {path: name.partition(":")[2] for path, name in SETTINGS.items()}
+    table = {path: getattr(kind, "__name__", "AnyGeneratorConfig") for path, kind in settings_types().items()}
     an_item = re.compile(r"^(build_targets|tokenizer|ltr|generator|sampling|promotion)\.\w+")
     del asked["sources"], asked["name"]  # a list, each entry a class by its kind; a plain value
     assert set(asked) - {"resources"} == {an_item.sub(r"\1.sdf", path) for path in table}
@@ -110,9 +109,7 @@ def test_the_settings_table_is_what_the_stages_ask_for() -> None:
 
 
 def test_every_settings_class_is_frozen_and_keyword_only() -> None:
-    for name in SETTINGS.values():
-        module, _, attribute = name.partition(":")
-        found = getattr(import_module(module), attribute)
+    for name, found in settings_types().items():
         for settings in filter(dataclasses.is_dataclass, typing.get_args(found) or (found,)):
             kinds = {parameter.kind for parameter in inspect.signature(settings).parameters.values()}
             assert settings.__dataclass_params__.frozen and kinds == {inspect.Parameter.KEYWORD_ONLY}, name

@@ -16,7 +16,7 @@ from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import load_config, save_model
 from ltm3d.settings import convert
 from ltm3d.tokenizers.kinds import kind_of, load_tokenizer, settings_type
-from ltm3d.tokenizers.sdf import AnySdfConfig, SdfTokenizer, SdfTokenizerConfig
+from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
 from ltm3d.tokenizers.sdf_grid import SdfGridConfig, SdfGridTokenizer, central_differences
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 
@@ -154,7 +154,7 @@ def test_settings_say_which_kind_and_old_ones_mean_the_query_decoder(tmp_path: P
     assert load_config(tmp_path / "grid")["model"]["kind"] == "grid"
     assert kind_of("sdf", convert(asdict(CONFIG), settings_type("sdf"), "model")) is SdfGridTokenizer
     with pytest.raises(ConfigError, match="num_tokens: unknown key"):
-        convert({**asdict(CONFIG), "num_tokens": 8}, AnySdfConfig, "model")
+        convert({**asdict(CONFIG), "num_tokens": 8}, settings_type("sdf"), "model")
 
 
 @pytest.mark.parametrize(
