@@ -25,6 +25,8 @@ from ltm3d.registry.receipt import write_receipt
 from ltm3d.registry.registration import register_model, registered_facts
 from ltm3d.registry.restoration import LOCK_FILE, METRICS_FOLDER
 from ltm3d.registry.versions import CHALLENGER
+from ltm3d.shards.available import available
+from ltm3d.shards.captions import with_captions
 from ltm3d.shards.index import read_index
 from ltm3d.shards.read import iter_shards, list_shards
 from ltm3d.tracking.metric_names import flatten_metrics
@@ -33,9 +35,11 @@ from ltm3d.transforms.encode_conditions import EncodeConditionsConfig
 from ltm3d.transforms.sample_shapes import SampleShapesConfig
 from pipelines import _stage
 from pipelines._declaration import read_declaration
+from pipelines._gallery import choose
 from pipelines._params import PARAMS_FILE
 
 NUM_EXTENT_VIEWS = 256
+NUM_EXAMPLES = 14  # texts that the demo page offers
 SOURCES = (
     PARAMS_FILE.name,
     LOCK_FILE.name,
@@ -124,11 +128,20 @@ def make_bundle(stage: _stage.Stage, representation: str) -> Path:
             precision=sampling.precision,
             encoder_image_size=encoders.image_size,
             encoder_weights=encoders.packaged_weights,
+            examples=example_texts(stage.data, representation),
         ),
         models={part: models / part / representation for part in PARTS},
         carries_packages=stage.params.value("register.carry_encoders", bool),
     )
     return folder
+
+
+def example_texts(data: Path, representation: str) -> tuple[str, ...]:
+    """Take the texts of some training shapes, categories in turn."""
+    entries = with_captions(available(data, f"targets/{representation}"), data / "captions")
+    training = [entry for entry in entries if entry.split == "train" and entry.caption]
+    chosen = choose(training, NUM_EXAMPLES) if training else []
+    return tuple(dict.fromkeys(entry.caption for entry in chosen))
 
 
 def write_card(

@@ -108,8 +108,9 @@ def run_server(
     from ltm3d.serving.server import ShapeServer
 
     limits = RequestLimits(max_batch=max_batch, max_steps=max_steps)
-    page = demo_page(model=model, limits=limits) if has_page else None
     loaded = api.load(model, tracking_uri=tracking_uri, device=device)
+    examples = loaded.generator.config.examples
+    page = demo_page(model=loaded.label, limits=limits, examples=examples) if has_page else None
     queue = RequestQueue(max_waiting)
     server = ShapeServer(loaded.generator, model=model, limits=limits, queue=queue, page=page)
     config = uvicorn.Config(

@@ -47,6 +47,7 @@ class BundleConfig:
         decode_resolution: cells an axis of the extraction grid.
         num_cloud_points: of a decoded cloud.
         precision: of a decoded field's products.
+        examples: texts of training shapes, for pages to offer; prompts that the model can know.
     """
 
     representation: str
@@ -61,6 +62,7 @@ class BundleConfig:
     encoder_image_size: int = DEFAULT_SIZE
     encoder_weights: Mapping[str, WeightsRecord] = field(default_factory=dict)
     encoder_requirements: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _ = self.decode  # what it refuses, a bundle is refused for before it samples

@@ -136,7 +136,11 @@ class ShapeServer:
 
     async def _stream(self, prompt: ShapeRequest) -> StreamingResponse:
         """Generate one shape and tell its progress in lines of JSON; a bad prompt is refused before the first line."""
-        job = self._start(await self._prepare([prompt]))
+        try:
+            prepared = await self._prepare([prompt])
+        except PromptError as error:
+            raise PromptError(str(error).removeprefix("inputs[0]: ")) from error
+        job = self._start(prepared)
         return StreamingResponse(_lines(job), media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
 
     async def _prepare(self, requests: Sequence[ShapeRequest]) -> list[PreparedPrompt]:

@@ -42,6 +42,8 @@ def address(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Itera
 def demo(folder: Path, repository: Path, representation: str) -> Iterator[str]:
     """Run the command; gives the page's address."""
     bundle, port = make_tiny_bundle(folder / "bundle", representation), free_port()
+    settings = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps({**settings, "examples": ["a <red> chair", "a floor lamp"]}))
     command = [*COMMAND, "demo", "--model", str(bundle), "--port", str(port), "--max-waiting", "2"]
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     url = f"http://127.0.0.1:{port}"
@@ -97,13 +99,21 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
         page.click("#clear")
         page.send("DOM.setFileInputFiles", files=[str(picture)], nodeId=node)
         page.click("#generate")
-        page.wait("document.getElementById('status').textContent.includes('the image cannot be read')")
+        page.wait("document.getElementById('status').textContent.startsWith('the image cannot be read')")
+        page.wait("document.getElementById('download').hidden && !document.getElementById('empty').hidden")
+        after_error = page.picture()
+
+        page.click("#clear")
+        page.click(".chip")
+        page.wait("document.getElementById('text').value === 'a <red> chair'")
+        page.wait("document.getElementById('status').textContent.includes('faces, seed 5')")
         errors = [line for line in page.console if "400 (Bad Request)" not in line]
         requests = {request.partition("?")[0] for request in page.requests if request.startswith("http")}
     assert errors == [] and requests == {address + "/", address + "/stream"}
     shape = trimesh.load(tmp_path / "shape-3.glb", force="mesh")
     assert len(shape.faces) > 50
     assert (first[STAGE].max(-1) < 200).sum() > 5000, "a shape is seen"
+    assert (after_error[STAGE].max(-1) < 200).sum() < 4000, "an error leaves no shape of before"
     assert (first[STAGE] != second[STAGE]).any(-1).sum() > 500, "it has turned"
 
 

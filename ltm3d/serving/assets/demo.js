@@ -104,6 +104,13 @@
     }
   }
 
+  // An error leaves no shape of an earlier prompt, and no file of it.
+  function clearShape() {
+    if (stage) stage.show([], 1);
+    get("download").hidden = true;
+    get("empty").hidden = false;
+  }
+
   function setRunning(controller) {
     running = controller;
     get("generate").disabled = Boolean(controller);
@@ -125,8 +132,9 @@
       if (last.answer.error) throw new Error(last.answer.error);
       showShape(last.answer, last.view);
     } catch (error) {
-      if (error.name === "AbortError") say("Cancelled.");
-      else say(error instanceof TypeError ? "The server does not answer; is it still running?" : error.message, true);
+      if (error.name === "AbortError") { say("Cancelled."); return; }
+      clearShape();
+      say(error instanceof TypeError ? "The server does not answer; is it still running?" : error.message, true);
     } finally {
       setRunning(null);
     }
@@ -137,6 +145,8 @@
   get("cancel").addEventListener("click", () => running && running.abort());
   get("image").addEventListener("change", () => choose(get("image").files[0]));
   get("clear").addEventListener("click", () => choose(null));
+  for (const chip of document.querySelectorAll(".chip"))
+    chip.addEventListener("click", () => { get("text").value = chip.textContent; get("form").requestSubmit(); });
   get("pane").addEventListener("keydown", (event) => stage && stage.press && stage.press(event));
   for (const name of ["dragover", "dragenter"])
     drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
