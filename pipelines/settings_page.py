@@ -15,7 +15,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from ltm3d.resources import Resources
 from ltm3d.settings import convert
 from ltm3d.sources.kinds import source_kinds, source_type
 from ltm3d.tokenizers.kinds import REPRESENTATIONS
-from pipelines.compose import CONF, SETTINGS, compose
+from pipelines.compose import CONF, compose, settings_types
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 RECIPES = ("demo", "paper", "ablation_dit")  # together they hold every class that has keys without a default
@@ -148,9 +147,8 @@ def _heading(kind: type, place: str) -> str:
 def _places() -> dict[type, list[str]]:
     """Give each settings class and where it stands in params.yaml, in the order of the stages."""
     found: dict[type, list[str]] = {}
-    for path, name in SETTINGS.items():
-        module, _, attribute = name.partition(":")
-        _walk(getattr(import_module(module), attribute), _general(path), found)
+    for path, kind in settings_types().items():
+        _walk(kind, _general(path), found)
     for source in source_kinds():
         _walk(source_type(source), f"sources: kind {source}", found)
     _walk(Resources, "resources", found)
@@ -160,7 +158,7 @@ def _places() -> dict[type, list[str]]:
 def _general(path: str) -> str:
     """Put R in place of a representation, where every one of them has the same class."""
     for representation in REPRESENTATIONS:
-        twins = {SETTINGS.get(path.replace(f".{representation}", f".{each}")) for each in REPRESENTATIONS}
+        twins = {settings_types().get(path.replace(f".{representation}", f".{each}")) for each in REPRESENTATIONS}
         if f".{representation}" in path and len(twins) == 1:
             return path.replace(f".{representation}", ".R")
     return path
@@ -195,12 +193,11 @@ def _instances(composed: list[dict[str, Any]]) -> dict[type, Any]:
                 keep(each)
 
     for raw in composed:
-        for path, name in SETTINGS.items():
-            module, _, attribute = name.partition(":")
+        for path, kind in settings_types().items():
             node: Any = raw
             for key in path.split("."):
                 node = node[key]
-            keep(convert(node, getattr(import_module(module), attribute), path))
+            keep(convert(node, kind, path))
     for source in source_kinds():
         entry = yaml.safe_load((CONF / "source" / f"{source}.yaml").read_text(encoding="utf-8"))
         values = {key: 0 if value == "${seed}" else value for key, value in entry.items() if key != "kind"}
