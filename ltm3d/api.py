@@ -5,7 +5,7 @@ Heavy libraries are imported where they are needed, so that `import ltm3d` and `
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ltm3d.tokenizers.shape import Shape
 
 DEFAULT_MODEL = "models:/ltm3d-sdf@champion"
-SUFFIXES = (".glb", ".obj", ".ply")
+SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 CLOCK_FACTOR = 15  # how much longer than its processor time a file may take by the clock
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -45,7 +45,7 @@ class GeneratedShape:
     note: str | None = None
 
     def export(self, path: str | Path) -> Path:
-        """Write the shape as .glb, .obj or .ply, points and Gaussians as .ply alone; return the path.
+        """Write the shape as .glb, .obj, .ply or .stl, points and Gaussians as .ply alone; return the path.
 
         Raises:
             ModelError: the suffix is not one that the shape can be written as, or the folder is not there.
@@ -57,6 +57,13 @@ class GeneratedShape:
             raise ModelError(f"{path}: give a name that ends in one of {', '.join(SUFFIXES)}, in a folder that exists")
         write_shape(self.record, path)
         return path
+
+    def largest_piece(self) -> "GeneratedShape":
+        """Return the shape without all but its largest piece; points and Gaussians stay as they are."""
+        from ltm3d.geometry.mesh import Mesh
+        from ltm3d.geometry.pieces import keep_largest
+
+        return replace(self, record=keep_largest(self.record)) if isinstance(self.record, Mesh) else self
 
     def __repr__(self) -> str:
         from ltm3d.tokenizers.shape_export import describe

@@ -66,7 +66,7 @@ def test_models_and_files_that_are_not_there(model: ltm3d.Model, tmp_path: Path,
     with pytest.raises(ModelError, match="nowhere"):
         ltm3d.load(Path("nowhere"))
     shape = model.generate(text="a chair")
-    for name in ("shape.stl", "nowhere/shape.glb"):
+    for name in ("shape.off", "nowhere/shape.glb"):
         with pytest.raises(ModelError, match="give a name that ends in one of"):
             shape.export(name)
 

@@ -28,7 +28,7 @@ TrackingUri = Annotated[
 
 
 def generate(
-    out: Annotated[Path, typer.Option(help="The file to write: .glb, .obj or .ply; points and Gaussians .ply only.")],
+    out: Annotated[Path, typer.Option(help="The file to write: .glb, .obj, .ply, .stl; points, Gaussians: .ply.")],
     image: Annotated[Path | None, typer.Option(help="A picture of one object: alpha, or a plain background.")] = None,
     text: Annotated[str | None, typer.Option(help='A text, e.g. "A 3D model of a wooden chair, Chair."')] = None,
     name: Name = "",
@@ -41,6 +41,9 @@ def generate(
         float | None, typer.Option(help="Share of the diffusion's noise; the model's own if not given.")
     ] = None,
     save_prepared: Annotated[Path | None, typer.Option(help="Save the picture as the model sees it (PNG).")] = None,
+    keep_largest: Annotated[
+        bool, typer.Option("--keep-largest", help="Leave out all pieces of a mesh but the largest.")
+    ] = False,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")] = "auto",
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
 ) -> None:
@@ -72,6 +75,8 @@ def generate(
         assert shape.picture is not None
         Image.fromarray(shape.picture).save(save_prepared, format="PNG")
         typer.echo(f"{save_prepared}: the picture as the model sees it")
+    if keep_largest:
+        shape = shape.largest_piece()
     shape.export(out)
     typer.echo(f"{out}: {describe(shape)}, {time.monotonic() - start:.1f} s")
 

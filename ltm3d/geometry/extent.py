@@ -1,10 +1,9 @@
 """Is a mesh one object, or a dot with something far away?"""
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ltm3d.geometry.mesh import Mesh, face_areas, position_ids
+from ltm3d.geometry.pieces import face_pieces
 
 _OUTER = 0.01  # share of the vertices that is left out at each end of each axis; at least one vertex
 
@@ -24,11 +23,6 @@ def core_extent(mesh: Mesh) -> float:
 
 
 def largest_part(mesh: Mesh) -> float:
-    """Return the share of the area that the largest part has; parts share no place."""
-    corners = position_ids(mesh)[mesh.faces]
-    count = int(corners.max()) + 1
-    rows, columns = corners[:, [0, 1]].reshape(-1), corners[:, [1, 2]].reshape(-1)
-    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(count, count))
-    _, part = connected_components(graph, directed=False)
-    areas = np.bincount(part[corners[:, 0]], weights=face_areas(mesh))
+    """Return the share of the area that the largest piece has."""
+    areas = np.bincount(face_pieces(mesh), weights=face_areas(mesh))
     return float(areas.max() / areas.sum())

@@ -1,4 +1,4 @@
-"""Meshes as files: GLB, OBJ, PLY."""
+"""Meshes as files: GLB, OBJ, PLY, STL."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from ltm3d.geometry.base_color import srgb_to_linear
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.mesh_io.gltf_file import GltfFile
 
-SUFFIXES = (".glb", ".obj", ".ply")
+SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 
 
 def mesh_bytes(mesh: Mesh, suffix: str) -> bytes:
-    """Return the mesh as a file's bytes, with its vertex colours; the same mesh gives the same bytes."""
+    """Return the mesh as a file's bytes, the same for the same mesh; with vertex colours, which STL cannot hold."""
     import trimesh
 
     if suffix not in SUFFIXES:

@@ -1,9 +1,12 @@
-"""A decoded shape as a file: GLB, OBJ or PLY."""
+"""A decoded shape as a file: GLB, OBJ, PLY or STL."""
 
 from pathlib import Path
 
+import numpy as np
+
 from ltm3d.errors import ModelError
 from ltm3d.geometry.mesh import Mesh, is_watertight
+from ltm3d.geometry.pieces import num_pieces
 from ltm3d.geometry.point_cloud import PointCloud
 from ltm3d.geometry.point_cloud import ply_bytes as cloud_bytes
 from ltm3d.mesh_io.writing import mesh_bytes
@@ -22,7 +25,7 @@ def check_suffix(shape_type: type[Shape], suffix: str) -> None:
 
 
 def shape_bytes(shape: Shape, suffix: str) -> bytes:
-    """Return a mesh as a GLB, OBJ or PLY file's bytes; points, and Gaussians in the layout of 3DGS, as those of a PLY.
+    """Return the bytes of a file: a mesh as GLB, OBJ, PLY or STL; points, and Gaussians in the layout of 3DGS, as PLY.
 
     Raises:
         ModelError: the suffix is not one that the shape can be written as.
@@ -43,7 +46,13 @@ def write_shape(shape: Shape, path: Path) -> None:
 
 
 def describe(shape: Shape) -> str:
-    """Say how much there is of a shape, e.g. `1,024 faces, watertight`."""
+    """Say how much there is of a shape, and its sides x, y, z: `1,024 faces, 1 piece, open, 0.72 × 1.90 × 0.80`."""
     if isinstance(shape, Mesh):
-        return f"{len(shape.faces):,} faces, {'watertight' if is_watertight(shape) else 'open'}"
-    return f"{len(shape):,} {'points' if isinstance(shape, PointCloud) else 'Gaussians'}"
+        count = num_pieces(shape)
+        parts = f"{count} {'piece' if count == 1 else 'pieces'}"
+        what = f"{len(shape.faces):,} faces, {parts}, {'watertight' if is_watertight(shape) else 'open'}"
+        places = shape.vertices
+    else:
+        what = f"{len(shape):,} {'points' if isinstance(shape, PointCloud) else 'Gaussians'}"
+        places = shape.points if isinstance(shape, PointCloud) else shape.means
+    return f"{what}, {' × '.join(f'{side:.2f}' for side in np.ptp(places, axis=0))}" if len(places) else what

@@ -51,7 +51,7 @@ def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[objec
         (["--out", "x.glb"], "error: give a prompt"),
         (["--out", "x.glb", "--text", "  "], "error: give a prompt"),
         (["--out", "x.glb", "--image", "absent.png"], "error: --image absent.png: no such file"),
-        (["--out", "x.stl", "--text", "a"], "error: --out x.stl: the name must end in one of .glb, .obj, .ply"),
+        (["--out", "x.off", "--text", "a"], "error: --out x.off: the name must end in one of .glb, .obj, .ply"),
         (["--out", "no/x.glb", "--text", "a"], "error: --out no/x.glb: the folder no does not exist"),
         (["--out", "x.glb", "--text", "a", "--save-prepared", "p.png"], "error: --save-prepared needs --image"),
         (["--out", "x.glb", "--text", "a"], "error: CWD/mlflow.db does not exist, so there are no registered models"),
@@ -206,8 +206,13 @@ def test_a_version_that_is_not_there_or_not_itself_is_one_line(
 def test_a_registered_version_generates(registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "x.obj"
     arguments = ["--text", "a red chair", "--model", "models:/ltm3d-sdf@challenger", "--tracking-uri", registry.uri]
-    assert run(["generate", "--out", str(out), *arguments], capsys)[0] == 0
+    code, printed, err = run(["generate", "--out", str(out), *arguments], capsys)
+    assert code == 0 and "pieces" in printed.replace("piece,", "pieces,")
+    assert err.startswith("model: ltm3d-sdf version 3 (challenger)\n")
     assert len(trimesh.load(out, force="mesh").faces) > 50
+    largest = tmp_path / "largest.stl"
+    assert run(["generate", "--out", str(largest), "--keep-largest", *arguments], capsys)[0] == 0
+    assert trimesh.load(largest).body_count == 1
 
 
 def test_the_settings_arrive_at_the_sampler(
