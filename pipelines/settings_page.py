@@ -147,7 +147,9 @@ def _heading(kind: type, place: str) -> str:
 def _places() -> dict[type, list[str]]:
     """Give each settings class and where it stands in params.yaml, in the order of the stages."""
     found: dict[type, list[str]] = {}
-    for path, kind in settings_types().items():
+    stages = yaml.safe_load((CONF.parent / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    read = [key.partition(".")[0] for stage in stages for key in stage.get("params", [])]
+    for path, kind in sorted(settings_types().items(), key=lambda item: read.index(item[0].partition(".")[0])):
         _walk(kind, _general(path), found)
     for source in source_kinds():
         _walk(source_type(source), f"sources: kind {source}", found)
