@@ -13,7 +13,7 @@ from typing import Any
 from ltm3d.errors import ConfigError, ModelError
 from ltm3d.nn.weights import load_config
 from ltm3d.settings import convert
-from ltm3d.tokenizers.tokenizer import Tokenizer
+from ltm3d.tokenizers.tokenizer import Tokenizer, saved_settings
 
 REPRESENTATIONS = ("sdf", "point_cloud", "mesh", "gaussians")
 
@@ -44,9 +44,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     Raises:
         ModelError: the folder holds no tokenizer, or one of a kind that is not known here.
     """
-    config = load_config(folder)
-    kind = config.get("tokenizer")
+    kind = load_config(folder).get("tokenizer")
     if kind not in REPRESENTATIONS:
         raise ModelError(f"{folder} holds no tokenizer but {kind!r}; the kinds are {', '.join(REPRESENTATIONS)}")
-    settings = convert(config["model"], settings_type(kind), f"{folder}: model")
+    settings = convert(saved_settings(folder), settings_type(kind), f"{folder}: model")
     return kind_of(kind, settings).load(folder)

@@ -10,9 +10,6 @@ mesh: low faces first. A sequence is as long as the largest mesh; what is left i
 
 so the generator, which makes all tokens, says itself how many faces there are, and `decode_shape` never looks at a
 true mesh: it drops the tokens whose flag is below 0. The other channels of padding are 0.
-
-With `num_codebooks` the channels of a face are quantised to a sum of codes (nn/residual_quantizer.py) in place of a
-draw from a posterior; what the generator sees is that sum, continuous like any token.
 """
 
 import math
@@ -30,7 +27,6 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.nn.embeddings import PointEmbedding
 from ltm3d.nn.posterior import Posterior
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.nn.residual_quantizer import ResidualQuantizer
 from ltm3d.nn.transformer import Block, check_sizes, learned_tokens
 from ltm3d.representations.mesh import mesh_of_target, sort_faces
 from ltm3d.shards.read import ShardSet
@@ -58,8 +54,6 @@ class MeshTokenizerConfig:
         token_noise: standard deviation of the noise that the decoder must bear in training beside the posterior's own,
             in standard deviations of a batch's tokens, drawn uniformly up to this a shape. A generator's tokens are
             not exact.
-        num_codebooks: of the residual quantiser, one code of each a face; 0 = none, a posterior with its KL.
-        num_codes: of each codebook, 0 among them.
     """
 
     num_tokens: int
@@ -71,8 +65,6 @@ class MeshTokenizerConfig:
     num_heads: int
     kl_weight: float = 1e-3
     token_noise: float = 0.0
-    num_codebooks: int = 0
-    num_codes: int = 256
 
     def __post_init__(self) -> None:
         check_sizes(self)
@@ -87,11 +79,6 @@ class MeshTokenizerConfig:
             raise ConfigError(f"num_cells {self.num_cells} is out of range; use 16 to 32,767")
         if not 0 <= self.token_noise <= 1:
             raise ConfigError(f"token_noise is {self.token_noise}; use 0 to 1")
-        if not 0 <= self.num_codebooks <= 64 or not 2 <= self.num_codes <= 65_536:
-            raise ConfigError(
-                f"num_codebooks {self.num_codebooks} and num_codes {self.num_codes} are out of range; "
-                "use 0 (off) to 64, and 2 to 65,536"
-            )
 
 
 class MeshTokenizer(Tokenizer):
@@ -129,10 +116,6 @@ class MeshTokenizer(Tokenizer):
             nn.init.zeros_(self.corners_to_means.bias)
             nn.init.zeros_(self.means_to_places.bias)
         self.cell_logits = CellLogits(width, num_cells=config.num_cells)
-        if config.num_codebooks:
-            self.quantizer = ResidualQuantizer(
-                config.token_dim - 1, depth=config.num_codebooks, num_codes=config.num_codes
-            )
 
     def inputs(self, targets: ShardSet, index: int, *, num_points: int, draw: int = 0) -> Inputs:
         """Read `triangles` [L, 3, 3] and `mask` [L], whole.
@@ -150,19 +133,6 @@ class MeshTokenizer(Tokenizer):
         return {"triangles": triangles, "mask": np.array(targets.get("mask", index))}
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Posterior:
-        posterior = self._posterior(inputs)
-        return self._quantize(posterior, inputs["mask"])[0] if self.config.num_codebooks else posterior
-
-    def _quantize(self, posterior: Posterior, mask: Bool[Tensor, "B L"]) -> tuple[Posterior, dict[str, Tensor]]:
-        """Put the sum of codes in place of each face's channels; nothing but the flag is drawn then."""
-        quantized = self.quantizer(posterior.mean[mask][:, :-1])
-        mean, log_variance = posterior.mean.float().clone(), posterior.log_variance.clone()
-        mean[..., :-1] = torch.zeros_like(mean[..., :-1]).masked_scatter(mask[..., None], quantized.values)
-        log_variance[..., :-1] = LOG_VARIANCE_RANGE[0]
-        terms = {"quantization": quantized.loss, "used_codes": quantized.used_share}
-        return Posterior(mean, log_variance), terms
-
-    def _posterior(self, inputs: Mapping[str, Tensor]) -> Posterior:
         triangles, mask = inputs["triangles"], inputs["mask"]
         corners = triangles.clamp(min=0) * (2 / (self.config.num_cells - 1)) - 1  # representations.mesh.dequantize
         x = self.from_corners(self.corner_embedding(corners).flatten(2)) + self.encoder_places
@@ -215,20 +185,14 @@ class MeshTokenizer(Tokenizer):
     def training_loss(
         self, batch: Mapping[str, Tensor], random: StepRandom
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Cross-entropy of the nine cells of each real face, plus the KL of its posterior or the quantiser's loss.
+        """Cross-entropy of the nine cells of each real face, plus the KL of its posterior.
 
         Batch: `triangles` [B, L, 3, 3] and `mask` [B, L].
         """
         config, mask = self.config, batch["mask"]
-        posterior = self._posterior(batch)
-        terms: dict[str, Tensor] = {}
-        if config.num_codebooks:
-            posterior, terms = self._quantize(posterior, mask)
-            further = terms["quantization"]
-        else:
-            mean, log_variance = posterior.mean[mask][:, :-1], posterior.log_variance[mask][:, :-1]
-            terms["kl"] = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-            further = config.kl_weight * terms["kl"]
+        posterior = self.encode(batch)
+        mean, log_variance = posterior.mean[mask][:, :-1], posterior.log_variance[mask][:, :-1]
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         tokens = posterior.sample(random.normal(config.num_tokens, config.token_dim))
         if config.token_noise > 0:
             strength = config.token_noise * random.uniform(1, 1) * tokens[mask].detach().std(dim=0)
@@ -237,9 +201,9 @@ class MeshTokenizer(Tokenizer):
         cells = batch["triangles"][mask]
         cross_entropy = F.cross_entropy(logits.flatten(0, 2), cells.flatten())
         right = logits.argmax(dim=-1) == cells
-        return cross_entropy + further, {
+        return cross_entropy + config.kl_weight * kl, {
             "cross_entropy": cross_entropy,
-            **terms,
+            "kl": kl,
             "coordinate_accuracy": right.float().mean(),
             "triangle_accuracy": right.flatten(1).all(dim=1).float().mean(),
         }

@@ -171,9 +171,16 @@ class Tokenizer(nn.Module, ABC):
         Raises:
             ModelError: the folder holds no model, or one of another make.
         """
-        tokenizer = cls(convert(load_config(folder)["model"], cls.config_type, f"{folder}: model"))
+        tokenizer = cls(convert(saved_settings(folder), cls.config_type, f"{folder}: model"))
         load_weights(tokenizer, folder)
         return tokenizer.eval().requires_grad_(False)
+
+
+def saved_settings(folder: Path) -> dict[str, Any]:
+    """Read the settings of a model folder, without what folders up to December 2026 say of no quantiser."""
+    settings = load_config(folder)["model"]
+    is_off = not settings.get("num_codebooks")
+    return {key: value for key, value in settings.items() if not (is_off and key in ("num_codebooks", "num_codes"))}
 
 
 def stored_points(targets: ShardSet, name: str, index: int, *, num_points: int, draw: int) -> np.ndarray:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.faces import face_figures
 from ltm3d.geometry.mesh import is_watertight
 from ltm3d.nn.randomness import StepRandom
+from ltm3d.nn.weights import CONFIG_FILE
 from ltm3d.representations.mesh import MeshTargetConfig, build_mesh_target, mesh_of_target
+from ltm3d.tokenizers.kinds import load_tokenizer
 from ltm3d.tokenizers.mesh import MeshTokenizer, MeshTokenizerConfig
 from ltm3d.tokenizers.mesh_examples import MeshExampleConfig, MeshExamples
 from ltm3d.tokenizers.tokenizer import DecodeConfig
@@ -63,16 +66,19 @@ def test_it_gives_back_the_faces_of_meshes_it_has_learnt_and_their_number() -> N
         assert is_watertight(made) and len(made.faces) == 12
 
 
-def test_with_a_residual_quantiser_the_tokens_are_sums_of_codes_and_it_learns() -> None:
-    config = replace(CONFIG, num_codebooks=4, num_codes=32)
-    assets = targets((1.9, 1.0, 0.5), (0.6, 1.9, 1.2))
-    model = fitted(assets, 250, config)
-    tokens = encoded(model, assets, 0)
-    assert (tokens[12:, :-1] == 0).all() and (tokens[12:, -1] == -1).all()
-    again = model.quantizer(tokens[:12, :-1])
-    torch.testing.assert_close(model.quantizer.decode(again.indices), tokens[:12, :-1], atol=0.05, rtol=0)
-    made = model.decode_shape(tokens, DecodeConfig())
-    assert face_figures(made, model.target_shape(assets, 0), num_cells=32)["triangle_accuracy"] > 0.9
+def test_a_folder_of_before_is_read_unless_its_faces_are_codes(tmp_path: Path) -> None:
+    model = tokenizer()
+    model.save(tmp_path)
+    path = tmp_path / CONFIG_FILE
+    document = json.loads(path.read_text())
+    for number, codebooks in enumerate((0, 4)):
+        document["model"] |= {"num_codebooks": codebooks, "num_codes": 256}
+        path.write_text(json.dumps(document))
+        if number == 0:
+            assert load_tokenizer(tmp_path).config == MeshTokenizer.load(tmp_path).config == model.config
+        else:
+            with pytest.raises(ConfigError, match=r"model\.num_codebooks: unknown key; the keys of .* are: "):
+                load_tokenizer(tmp_path)
 
 
 def test_the_flag_alone_says_how_many_faces_there_are() -> None:
