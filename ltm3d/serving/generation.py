@@ -32,7 +32,7 @@ class PreparedPrompt:
     Attributes:
         image: straight-alpha RGBA, or None.
         format: of the answer's file.
-        note: what the asker should know, or None.
+        note: what the client should know, or None.
     """
 
     image: UInt8[np.ndarray, "H W 4"] | None

@@ -45,7 +45,7 @@ class ShapeAnswer(BaseModel):
     Attributes:
         glb, ply: the file; one of the two, in the format that was asked for.
         num_vertices: of the mesh; or the number of points or Gaussians.
-        note: what the asker should know, e.g. that the model knows none of the text's words.
+        note: what the client should know, e.g. that the model knows none of the text's words.
         error: the model made no surface of this prompt; another seed may.
     """
 
