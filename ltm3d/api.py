@@ -224,7 +224,7 @@ def evaluate(
     """Compare shapes with true ones by protocol eval/v1 (docs/evaluation.md).
 
     Two folders give the report of `ltm3d evaluate`: files are matched by name, a missing or broken one is a failure.
-    Two shapes, as files or as what `generate` returns, give their figures: `chamfer_l1`, `f_score@…` and, of meshes,
+    Two shapes, as files or as what `generate` returns, give their metrics: `chamfer_l1`, `f_score@…` and, of meshes,
     `normal_consistency` and `volume_iou`.
 
     Args:

@@ -14,7 +14,7 @@ from ltm3d.errors import DataError
 def evaluate(
     pred: Annotated[Path, typer.Option(help="The folder of predicted shapes: GLB, OBJ, PLY or STL; PLY also points.")],
     truth: Annotated[Path, typer.Option(help="The folder of true shapes; files are matched by name without suffix.")],
-    out: Annotated[Path | None, typer.Option(help="Write the report, with figures of each shape, as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report, with the metrics of each shape, as JSON.")] = None,
     frame: Annotated[
         Literal["as_is", "normalize"],
         typer.Option(help="Coordinates as they are, or each shape centred, longest side in [-0.95, 0.95]."),
@@ -32,7 +32,7 @@ def evaluate(
         typer.Option(help="MMD, COV and 1-NNA: by Chamfer distance, or by both; 3 ms or 0.6 s times n squared."),
     ] = "cd",
     points: Annotated[int, typer.Option(help="Surface points of each shape.")] = 100_000,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and files give the same figures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and files give the same metrics.")] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds of processor time a file may take.")] = 120.0,
     memory: Annotated[int, typer.Option(help="MB a file may take.")] = 4096,
 ) -> None:
