@@ -1,4 +1,4 @@
-"""The machine a figure was measured on."""
+"""The machine a metric was measured on."""
 
 import os
 import platform

@@ -72,8 +72,8 @@ def main(folder: Path) -> None:
     sampled = tokenizer.denormalize(sample_tokens(generator, prompts, config=sampling, seeds=range(width)))
 
     made = ltm3d.GeneratedShape(tokenizer.decode_shape(sampled[0], DecodeConfig(resolution=32)), seed=0)
-    path, figures = made.export(folder / "chair.glb"), ltm3d.evaluate(made, meshes[0], frame="normalize", points=5000)
-    sys.stdout.write(f"{path}: {made}, CD-L1 to the true chair {figures['chamfer_l1']:.3f}\n")
+    path, metrics = made.export(folder / "chair.glb"), ltm3d.evaluate(made, meshes[0], frame="normalize", points=5000)
+    sys.stdout.write(f"{path}: {made}, CD-L1 to the true chair {metrics['chamfer_l1']:.3f}\n")
 
 
 if __name__ == "__main__":

@@ -270,7 +270,7 @@ def evaluate(
         raise DataError(f"{pred} and {truth}: give two folders, or two shapes")
     with tempfile.TemporaryDirectory(prefix="ltm3d-evaluate-") as folder:
         predicted, true = (_as_file(each, Path(folder) / name) for each, name in ((pred, "pred"), (truth, "truth")))
-        return dict(measure_file(predicted, "shape", read_true(true, "shape", config), config).figures)
+        return dict(measure_file(predicted, "shape", read_true(true, "shape", config), config).metrics)
 
 
 def check_registry(tracking_uri: str) -> None:

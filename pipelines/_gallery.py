@@ -28,7 +28,7 @@ def write_page(
     """Write data/gallery/NAME, and log the page that is one file to MLflow, whose frame shows no folder.
 
     Args:
-        rows: of the table: `prompt` or `grid`, `method`, summaries; of the figures only those of `COLUMNS` are shown.
+        rows: of the table: `prompt` or `grid`, `method`, summaries; of the metrics only those of `COLUMNS` are shown.
         trained: what was trained → the file of its curve in data/plots.
     """
     folder = stage.data / "gallery" / name

@@ -41,7 +41,7 @@ def generated_items(evaluator: Evaluator, scores: Sequence[Scores], *, view: int
                     prompt_image=None if prompt == "text" else np.array(views.get("images", index)[view]),
                     truth=truths[index],
                     samples=[*shapes, *[None] * evaluator.data.counts[key]],
-                    figures=generated[prompt][entry.uid],
+                    metrics=generated[prompt][entry.uid],
                 )
             )
     return items

@@ -103,7 +103,7 @@ def stage(
         if asked is not None and asked not in params.items(kind):
             raise ConfigError(f"{name} {asked}: params.yaml has the {kind}s {', '.join(params.items(kind))}")
     resources, tracking_uri = read_resources(params)
-    absolute_uri(tracking_uri)  # refused now, not where the figures would be lost with a folder
+    absolute_uri(tracking_uri)  # refused now, not where the metrics would be lost with a folder
     refuse_obstacles(Path(), by_dvc="DVC_ROOT" in os.environ)
     declared = read_declaration(name, item)
     tags = {"stage": name, "item": item or "", "recipe": params.recipe}

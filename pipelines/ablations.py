@@ -5,7 +5,7 @@ Usage:
     python -m pipelines.ablations table                   write docs/results.md anew from what is there
 
 A variant is a recipe conf/experiment/ablation_VARIANT.yaml; each is trained from three seeds. An experiment is
-`dvc exp run` of all that its settings change (`dvc exp show` lists them); its figures go to docs/results/ablation/, and
+`dvc exp run` of all that its settings change (`dvc exp show` lists them); its metrics go to docs/results/ablation/, and
 one whose settings have not changed since is not run again. Stop it at any time; the next call goes on. Data, condition
 encoder, tokenizer and LTR are the same for all and are made by the first.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ltm3d.errors import ConfigError, Ltm3dError
-from ltm3d.evaluation.ablation import FIGURE, AblationRun, ablation_rows, to_markdown
+from ltm3d.evaluation.ablation import METRIC, AblationRun, ablation_rows, to_markdown
 from ltm3d.transforms.sample_shapes import PROMPTS
 from pipelines._params import PARAMS_FILE
 from pipelines._stage import git_commit, set_up_logging
@@ -40,7 +40,7 @@ REPRESENTATION = "sdf"
 # What an experiment is: its representation's part of these settings, and these that all representations share.
 OWN = ("build_targets", "tokenizer", "ltr", "generator", "sampling")
 SHARED = ("seed", "sources", "clean_meshes", "render_views", "caption_views", "encode_conditions")
-MEASURE = ("num_points", "thresholds", "resolution")  # of the evaluation, what these figures hang on
+MEASURE = ("num_points", "thresholds", "resolution")  # of the evaluation, what these metrics hang on
 
 Item = tuple[str, int]
 
@@ -79,13 +79,13 @@ def result_file(item: Item) -> Path:
 
 
 def is_done(item: Item) -> bool:
-    """Say whether its figures are there, and are those of the settings as they are now."""
+    """Say whether its metrics are there, and are those of the settings as they are now."""
     path = result_file(item)
     return path.is_file() and json.loads(path.read_text())["identity"] == identity(settings_of(item))
 
 
 def run(item: Item) -> None:
-    """Run one experiment and keep its figures.
+    """Run one experiment and keep its metrics.
 
     Raises:
         Ltm3dError: DVC or a stage failed; what it said stands above.
@@ -111,7 +111,7 @@ def run(item: Item) -> None:
         "git_commit": git_commit(),
         "cost": {"seconds": round(time.monotonic() - start), "num_steps": num_steps},
         "by_asset": {
-            key: {FIGURE: {uid: round(figures[FIGURE], 5) for uid, figures in assets.items()}}
+            key: {METRIC: {uid: round(metrics[METRIC], 5) for uid, metrics in assets.items()}}
             for key, assets in by_asset.items()
         },
     }
@@ -121,7 +121,7 @@ def run(item: Item) -> None:
 
 
 def read_runs() -> list[AblationRun]:
-    """Read the figures that are there and up to date, in the queue's order."""
+    """Read the metrics that are there and up to date, in the queue's order."""
     documents = [json.loads(result_file(item).read_text()) for item in queue() if is_done(item)]
     names = ("variant", "seed", "by_asset", "cost")
     return [AblationRun(**{name: document[name] for name in names}) for document in documents]

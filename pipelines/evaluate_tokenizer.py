@@ -126,11 +126,11 @@ def reconstructed_items(
     *,
     decode: DecodeConfig,
 ) -> list[GalleryItem]:
-    """Show inputs beside what their tokens decode to, worst first; with several grids the figures are of the first.
+    """Show inputs beside what their tokens decode to, worst first; with several grids the metrics are of the first.
 
     The input is what the target stands for, a cloud, a quantised mesh, fitted Gaussians, and the mesh where it is none.
     """
-    figures = next(row.by_asset for row in scores if row.method == "round_trip")
+    metrics = next(row.by_asset for row in scores if row.method == "round_trip")
     by_uid = {entry.uid: entry for entry in entries}
     return [
         GalleryItem(
@@ -141,9 +141,9 @@ def reconstructed_items(
             prompt_image=None,
             truth=asset.mesh if asset.target is None else asset.target,
             samples=[decode_or_none(tokenizer, asset.tokens, decode)],
-            figures=figures[asset.uid],
+            metrics=metrics[asset.uid],
         )
-        for asset in sorted(assets, key=lambda asset: -figures[asset.uid][WORST_FIRST])
+        for asset in sorted(assets, key=lambda asset: -metrics[asset.uid][WORST_FIRST])
     ]
 
 

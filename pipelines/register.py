@@ -54,7 +54,7 @@ DESCRIPTION = (
 
 
 def main(representation: str) -> None:
-    """Put the parts into one bundle, register it with figures, gallery and provenance, and write the receipt."""
+    """Put the parts into one bundle, register it with metrics, gallery and provenance, and write the receipt."""
     with _stage.stage("register", representation=representation, minutes="1 minute", disk="80 MB") as stage:
         gate = stage.params.get(f"promotion.{representation}", GateConfig)
         document, per_asset = read_metrics(stage.data / "metrics", representation)
@@ -63,7 +63,7 @@ def main(representation: str) -> None:
             model_name(representation, stage.params.value("name", str)),
             _stage.read_resources(stage.params)[1],
         )
-        figures = dict(flatten_metrics(document))
+        metrics = dict(flatten_metrics(document))
         stage.tracker.flush()
         if stage.tracker.run_id is None:
             raise ModelError(
@@ -75,18 +75,18 @@ def main(representation: str) -> None:
         facts |= {key: known[key] for key in facts.keys() & known.keys()}  # a version keeps what it was made of
         text = write_card(stage, representation, bundle, document, {**facts, **tags})
         card = stage.state_dir / "card"
-        contents = {"figures.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
+        contents = {"generator_metrics.json": document, PER_ASSET_FILE: per_asset, GATE_FILE: asdict(gate)}
         contents |= {MADE_OF_FILE: made, MEASURED_WITH_FILE: collect_measuring(stage.data, representation)}
         for file, content in contents.items():
             (card / file).write_text(_json(content))
         gallery = stage.data / "gallery" / representation
         if gallery.is_dir():
             stage.tracker.log_artifact(gallery, "gallery")
-        stage.tracker.log_metrics(figures)
+        stage.tracker.log_metrics(metrics)
         version = register_model(
             bundle=bundle,
             name=name,
-            metrics={figure: value for figure, value in figures.items() if is_shown(figure, gate)},
+            metrics={metric: value for metric, value in metrics.items() if is_shown(metric, gate)},
             tags=tags,
             artifacts=sorted(path for path in card.iterdir() if path.name not in SOURCES),
             tracking_uri=tracking_uri,

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> None:
     models = load_models(options.folder, result / GENERATOR, context.device)
     seconds_per_shape = measure_sampling(options.folder, packed, models, context)
     save_file({"tokens": sample_test_prompts(options.folder, packed, models, context)}, result / SAMPLES_FILE)
-    rows, figures = measured_speed(packed, latents, result / "run", peak_tflops(context.device, options.peak_tflops))
+    rows, metrics = measured_speed(packed, latents, result / "run", peak_tflops(context.device, options.peak_tflops))
     (result / METRICS_FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
     document = {
         "recipe": packed.recipe,
@@ -118,8 +118,8 @@ def main(arguments: Sequence[str]) -> None:
         "sampling_steps": packed.sampling.sampling.num_steps,
         "seconds_per_shape": seconds_per_shape,
         "generator_hash": weights_hash(result / GENERATOR),
-        "figures": trained.metrics,
-        **figures,
+        "metrics": trained.metrics,
+        **metrics,
     }
     write_json(result / RESULT_FILE, document)
     logger.info("%s", json.dumps(document, indent=1))

@@ -88,10 +88,10 @@ def test_a_mesh_and_its_file_are_prepared_alike(tmp_path: Path) -> None:
 
 def test_shapes_and_folders_are_compared_by_one_protocol(tmp_path: Path) -> None:
     small, large = sphere(0.5), sphere(0.6)
-    figures = ltm3d.evaluate(small, large, points=5000)
-    assert figures["volume_iou"] == pytest.approx((0.5 / 0.6) ** 3, abs=0.02)
+    metrics = ltm3d.evaluate(small, large, points=5000)
+    assert metrics["volume_iou"] == pytest.approx((0.5 / 0.6) ** 3, abs=0.02)
     same = ltm3d.evaluate(box(), box(), points=5000)
-    assert same["f_score@0.05"] == pytest.approx(1, abs=0.01) and figures["f_score@0.05"] < 0.5
+    assert same["f_score@0.05"] == pytest.approx(1, abs=0.01) and metrics["f_score@0.05"] < 0.5
     for folder, mesh in (("pred", small), ("truth", large)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "ball.ply").write_bytes(mesh_bytes(mesh, ".ply"))

@@ -3,7 +3,7 @@
 python -m benchmarks.generator.masked_input [VARIANT …] [--seconds S] [--seeds N] → benchmarks/results/masked_input.json
 
 Run it in a checkout where `dvc repro train_ltr@sdf` has run; all variants share its data, encoders, tokens and LTR.
-Each is trained for S CPU-seconds a seed, x̂ included, and samples twice a prompt. Figures are Chamfer distances to the
+Each is trained for S CPU-seconds a seed, x̂ included, and samples twice a prompt. Metrics are Chamfer distances to the
 prompt's own shape, less those of LTR's direct guess on the same assets (paired, interval over assets and trainings);
 and the spread: how far the surface of one sample is from another's of the same prompt, apart for what the prompt's
 camera sees of the sample and for what it does not.

@@ -4,7 +4,7 @@ python -m benchmarks.generator.sampling_choices [MODEL …] → benchmarks/resul
 
 Run it in a checkout where `dvc repro train_ltr@sdf` has run. Four models are trained alike (the data, batches
 and steps of quality.py): flow head, DDPM head with fixed and with learned variance, baseline; MODEL (flow, ddpm,
-ddpm_learned, dit) asks for some of them. Each is sampled once a prompt, from images and from texts; figures are Chamfer
+ddpm_learned, dit) asks for some of them. Each is sampled once a prompt, from images and from texts; metrics are Chamfer
 distances to the prompt's own shape, and their paired differences to the recipe's sampling with intervals over assets.
 """
 

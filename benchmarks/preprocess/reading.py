@@ -3,7 +3,7 @@
 python -m benchmarks.preprocess.reading → benchmarks/results/reading.json
 
 Targets of 500,000 queries, as large shards are meant to have; a step of the demo's and one of 3DShape2VecSet's size.
-The page cache is emptied of the shard first, then its resident pages are counted: read-ahead is in the figures.
+The page cache is emptied of the shard first, then its resident pages are counted: read-ahead is in the metrics.
 """
 
 import ctypes

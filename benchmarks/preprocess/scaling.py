@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(folder: Path, stage: str, workers: int) -> dict[str, float]:
-    """Make a stage's shards anew and return its figures."""
+    """Make a stage's shards anew and return its metrics."""
     name, _, item = stage.partition("@")
     output = folder / "data" / ("views" if name == "render_views" else f"targets/{item}")
     shutil.rmtree(output, ignore_errors=True)

@@ -91,25 +91,25 @@ def rates(size: str) -> dict[str, Any]:
 
 
 def judge(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return each target with its figure and whether it is met."""
+    """Return each target with its metric and whether it is met."""
     rows = []
     for size, row in result["rates"].items():
         for name, least in (("folded", 3), ("folded_bf16", 8)):
-            figure = row["ratio"][name]
+            metric = row["ratio"][name]
             rows.append(
-                {"what": f"{size}: {name} over plain", "at_least": least, "figure": figure, "met": figure >= least}
+                {"what": f"{size}: {name} over plain", "at_least": least, "metric": metric, "met": metric >= least}
             )
     shared = {row["object"]: row for row in result["shares"]}
     for name in ("median of the procedural", "ball of radius 0.95"):
         for resolution, most in (("256^3", 0.06), ("512^3", 0.03)):
-            figure = shared[name][resolution]
+            metric = shared[name][resolution]
             rows.append(
-                {"what": f"share at {resolution}, {name}", "at_most": most, "figure": figure, "met": figure <= most}
+                {"what": f"share at {resolution}, {name}", "at_most": most, "metric": metric, "met": metric <= most}
             )
     largest = max(row["512^3"] for row in result["shares"])
-    rows.append({"what": "share at 512^3, the largest", "at_most": 0.03, "figure": largest, "met": largest <= 0.03})
+    rows.append({"what": "share at 512^3, the largest", "at_most": 0.03, "metric": largest, "met": largest <= 0.03})
     peak = result["bookkeeping"]["peak_gib"]
-    rows.append({"what": "GiB at 512^3, whole process", "at_most": 2.0, "figure": peak, "met": peak <= 2.0})
+    rows.append({"what": "GiB at 512^3, whole process", "at_most": 2.0, "metric": peak, "met": peak <= 2.0})
     return rows
 
 

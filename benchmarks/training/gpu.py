@@ -113,13 +113,13 @@ def measure(size: str, num_tokens: int, compiles: bool, context: DistContext, ma
         "batch": batch,
         "training_tflops_per_sample": counted.training_flops / 1e12,
         "tokens_per_second": row["train/samples_per_second"] * num_tokens,
-        **{name.removeprefix("train/"): value for name, value in row.items() if name in figures()},
+        **{name.removeprefix("train/"): value for name, value in row.items() if name in metrics()},
         "peak_bf16_dense_tflops": context.peak_tflops,
     }
 
 
-def figures() -> tuple[str, ...]:
-    """The figures of the loop that are reported."""
+def metrics() -> tuple[str, ...]:
+    """The metrics of the loop that are reported."""
     return ("train/samples_per_second", "train/flop_utilisation", "train/memory_gib", "train/data_wait_share")
 
 

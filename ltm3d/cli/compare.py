@@ -21,7 +21,7 @@ def compare(
     representation: Representation = "sdf",
     tracking_uri: TrackingUri = DEFAULT_TRACKING_URI,
 ) -> None:
-    """Put galleries side by side: the same prompts, what each makes of them, and how the figures change.
+    """Put galleries side by side: the same prompts, what each makes of them, and how the metrics change.
 
     Examples:
 

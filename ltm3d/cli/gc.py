@@ -26,7 +26,7 @@ def gc(
     """List run folders, checkpoints and weights that nothing refers to.
 
     Weights stay that have an alias, are of a model's newest versions, or are named by a receipt in data/receipts. A
-    version whose weights go keeps its figures, settings and lock: `ltm3d restore` brings back what made it. The DVC
+    version whose weights go keeps its metrics, settings and lock: `ltm3d restore` brings back what made it. The DVC
     cache has its own command, `dvc gc --workspace`.
 
     Runs of a representation that params.yaml leaves out now are listed apart and stay, unless --left-out names it:

@@ -50,17 +50,17 @@ def audit(
     uids = [uid for uid in uids_of_split(read_index(data / "meshes"), split) if uid in known]
     if len(uids) < 2:
         raise DataError(f"{len(uids)} assets of split {split!r} have targets in {data}; an audit needs two")
-    figures = None
+    metrics = None
     if tokenizer.is_set:
         asked = num_points or encoded_points(data.absolute().parent / "params.yaml")
         asked = asked or tokenizer.example_config_type().num_encoded
-        figures = audit_set(tokenizer, ShardSet(targets, uids), num_surface=asked)
+        metrics = audit_set(tokenizer, ShardSet(targets, uids), num_surface=asked)
     else:
         typer.echo(f"a {tokenizer.kind} is encoded whole, nothing is drawn: the audit does not apply")
-    for name, value in (figures or {}).items():
+    for name, value in (metrics or {}).items():
         typer.echo(f"{name:<24} {value:.4f}" if isinstance(value, float) else f"{name:<24} {value}")
     if write:
-        write_audit(folder, figures)
+        write_audit(folder, metrics)
         typer.echo(f"the verdict is kept in {folder}")
 
 

@@ -22,7 +22,7 @@ def versions(tracking_uri: TrackingUri = DEFAULT_TRACKING_URI) -> None:
     rows = [("model", "version", "aliases", "recipe", "registered (UTC)", "CD-L1 image", "protocol")]
     for each in listed:
         record = each.record
-        distance = record.figures.get("image/generated/chamfer_l1")
+        distance = record.metrics.get("image/generated/chamfer_l1")
         rows.append(
             (
                 record.name,

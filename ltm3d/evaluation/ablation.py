@@ -1,6 +1,6 @@
 """The ablation table: the same test prompts, samples seen and steps; one thing changed in each row, several seeds.
 
-A figure is the mean over test assets of the mean over seeds, with the 95 % bootstrap interval over assets, and the
+A metric is the mean over test assets of the mean over seeds, with the 95 % bootstrap interval over assets, and the
 spread of the seeds. Beside it stands the difference to the full method on the same assets, its interval over both; one
 training says nothing of the spread, so its difference has none.
 """
@@ -15,7 +15,7 @@ from ltm3d.metrics.bootstrap import bootstrap_change, bootstrap_interval
 
 FULL = "full"
 METHOD = "generated"  # of a run; its other methods are the same in all runs, and are taken from the full one
-FIGURE = "chamfer_l1"
+METRIC = "chamfer_l1"
 
 ByAsset = Mapping[str, float]
 
@@ -25,7 +25,7 @@ class AblationRun:
     """What one training and its samples gave.
 
     Attributes:
-        by_asset: "method/prompt" → figure → uid → value.
+        by_asset: "method/prompt" → metric → uid → value.
         cost: what it took, e.g. `train_seconds`, `parameters`.
     """
 
@@ -58,7 +58,7 @@ def ablation_rows(runs: Sequence[AblationRun], *, prompts: Sequence[str], seed: 
 
 
 def _by_seed(runs: Sequence[AblationRun], variant: str, key: str) -> list[ByAsset]:
-    return [run.by_asset[key][FIGURE] for run in runs if run.variant == variant and key in run.by_asset]
+    return [run.by_asset[key][METRIC] for run in runs if run.variant == variant and key in run.by_asset]
 
 
 def _row(
@@ -94,7 +94,7 @@ def _row(
 def to_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay the rows out, a line a name and the kinds of prompt as columns: mean ± deviation of the seeds [interval].
 
-    A better figure is a smaller one.
+    A better metric is a smaller one.
     """
     prompts = list(dict.fromkeys(row["prompt"] for row in rows if row["prompt"] != "none"))
     names = list(dict.fromkeys(row["name"] for row in rows))

@@ -1,4 +1,4 @@
-"""Figures of a decoded point cloud beside distance and F-score (eval/v1, "Reconstruction")."""
+"""Metrics of a decoded point cloud beside distance and F-score (eval/v1, "Reconstruction")."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from ltm3d.metrics.earth_mover import earth_mover
 NUM_POINTS = 2048
 
 
-def cloud_figures(
+def cloud_metrics(
     cloud: PointCloud | None, surface: Float[np.ndarray, "S 3"], *, rng: np.random.Generator
 ) -> dict[str, float]:
     """Return `emd`, the earth mover's distance of 2,048 points of each, or as many as the cloud has.

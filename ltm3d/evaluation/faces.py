@@ -1,10 +1,10 @@
-"""Figures of decoded faces beside distance and F-score (eval/v1, "Reconstruction")."""
+"""Metrics of decoded faces beside distance and F-score (eval/v1, "Reconstruction")."""
 
 from ltm3d.geometry.mesh import Mesh, is_watertight
 from ltm3d.representations.mesh import quantize, sort_faces
 
 
-def face_figures(mesh: Mesh | None, target: Mesh, *, num_cells: int) -> dict[str, float]:
+def face_metrics(mesh: Mesh | None, target: Mesh, *, num_cells: int) -> dict[str, float]:
     """Compare a decoded mesh with the quantised one that it should be.
 
     Returns:

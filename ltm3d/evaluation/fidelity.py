@@ -34,7 +34,7 @@ def truth_of(mesh: Mesh, *, inside: Bool[np.ndarray, " Q"] | None = None, num_po
     return Truth(sample_surface(mesh, num_points, np.random.default_rng([seed, 0])), inside)
 
 
-def shape_figures(
+def shape_metrics(
     truth: Truth,
     shape: Shape | None,
     inside: Bool[np.ndarray, " Q"] | None,
@@ -54,10 +54,10 @@ def shape_figures(
     """
     if shape is None:
         origin = np.zeros((1, 3), np.float32)
-        figures = surface_metrics(origin, truth.surface.points, thresholds=thresholds) | {"normal_consistency": 0.0}
+        metrics = surface_metrics(origin, truth.surface.points, thresholds=thresholds) | {"normal_consistency": 0.0}
     else:
         surface = surface_of(shape, num_points=num_points, rng=np.random.default_rng([seed, 1]))
-        figures = surface_metrics(
+        metrics = surface_metrics(
             surface.points,
             truth.surface.points,
             thresholds=thresholds,
@@ -65,5 +65,5 @@ def shape_figures(
             normals_b=truth.surface.normals,
         )
     if truth.inside is not None:
-        figures["volume_iou"] = 0.0 if shape is None or inside is None else iou(inside, truth.inside)
-    return figures
+        metrics["volume_iou"] = 0.0 if shape is None or inside is None else iou(inside, truth.inside)
+    return metrics

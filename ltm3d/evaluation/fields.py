@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ltm3d.errors import AssetError
 from ltm3d.evaluation.cost import with_cost
-from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.fidelity import shape_metrics, truth_of
 from ltm3d.evaluation.measurement import Measured, decode_or_none
 from ltm3d.geometry.extraction import extract_mesh
 from ltm3d.geometry.mesh import Mesh
@@ -61,11 +61,11 @@ def measure_field(
             ("ceiling", ceiling, ceiling_inside, None),
         ):
             volume_inside, shape_near_inside = _halves(shape_inside)
-            figures = shape_figures(
+            metrics = shape_metrics(
                 truth, shape, volume_inside, thresholds=thresholds, num_points=num_points, seed=seed
             )
-            figures["near_iou"] = 0.0 if shape is None else iou(shape_near_inside, near_inside)
-            results[method, f"{resolution}^3"] = Measured(figures, shape is None, cost=decode_cost)
+            metrics["near_iou"] = 0.0 if shape is None else iou(shape_near_inside, near_inside)
+            results[method, f"{resolution}^3"] = Measured(metrics, shape is None, cost=decode_cost)
     return results
 
 

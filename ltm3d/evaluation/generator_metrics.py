@@ -142,13 +142,13 @@ class Evaluator:
                 groups[candidate.method, candidate.prompt].append(result)
             for key, results in groups.items():
                 failures = sum(result.is_failure for result in results)
-                rows[key].add(asset.uid, [result.figures for result in results], failures=failures)
+                rows[key].add(asset.uid, [result.metrics for result in results], failures=failures)
                 if self.reader is not None:
                     self.readings.setdefault(key, {})[asset.uid] = [result.reading for result in results]
         return list(rows.values())
 
     def shape_sets(self, entries: Sequence[IndexEntry], *, view: int) -> dict[str, list[Shape | None]]:
-        """List what the set figures compare: `prompt/method` → one shape for each of some test assets, None = empty."""
+        """List what the set metrics compare: `prompt/method` → one shape for each of some test assets, None = empty."""
         first = first_samples(self.data.data / "samples" / self.data.representation)
         places = {entry.uid: index for index, entry in enumerate(self.entries)}
         sets: dict[str, list[Shape | None]] = {}
@@ -175,7 +175,7 @@ class Evaluator:
         return work
 
     def reference_hashes(self) -> dict[str, str]:
-        """Return what the figures hang on beside the shapes: hashes of the true shapes, and of retrieval's choices."""
+        """Return what the metrics hang on beside the shapes: hashes of the true shapes, and of retrieval's choices."""
         true = [
             f"{entry.uid} {hashlib.sha256(mesh.vertices.tobytes() + mesh.faces.tobytes()).hexdigest()}"
             for entry, mesh in zip(self.entries, self.meshes, strict=True)

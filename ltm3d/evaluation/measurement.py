@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.cost import Cost
-from ltm3d.evaluation.fidelity import PROTOCOL, shape_figures, truth_of
+from ltm3d.evaluation.fidelity import PROTOCOL, shape_metrics, truth_of
 from ltm3d.evaluation.prompt_alignment import AlignmentConfig
 from ltm3d.evaluation.reading import Reading, ReadsAttributes
 from ltm3d.geometry.mesh import Mesh
@@ -48,7 +48,7 @@ class EvaluationConfig:
         resolution: cells an axis of the extraction grid of the baselines; the samples have their own.
         baselines: measure retrieval, LTR, category mean and round trip, too.
         num_cloud_points: of a decoded cloud, likewise.
-        sets: `cd`, set figures by Chamfer distance; `emd`, by the exact earth mover's distance, too, which takes a
+        sets: `cd`, set metrics by Chamfer distance; `emd`, by the exact earth mover's distance, too, which takes a
             hundred times as long; `none`.
         num_gallery_processes: of these, how many have a sample's generation shown step by step.
         num_set_shapes: at most so many test assets in a set, categories in turn; a set costs its square.
@@ -78,7 +78,7 @@ class EvaluationConfig:
 
     @property
     def protocol(self) -> str:
-        """What figures are labelled with: those of a part of the test split are not compared with those of all."""
+        """What metrics are labelled with: those of a part of the test split are not compared with those of all."""
         return f"{PROTOCOL}-short" if self.num_test_assets else PROTOCOL
 
     def chosen(self, entries: Sequence[IndexEntry]) -> list[IndexEntry]:
@@ -124,14 +124,14 @@ class AssetWork:
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one candidate; a failure is one without a surface.
+    """The metrics of one candidate; a failure is one without a surface.
 
     Attributes:
         reading: None without a surface, or without a reader.
         cost: of its decoding, where that is measured.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     is_failure: bool
     reading: Reading | None = None
     cost: Cost | None = None
@@ -163,11 +163,11 @@ def measure_asset(
             candidate_inside = tokenizer.inside(candidate.tokens, queries, precision=candidate.precision)
         elif queries is not None and isinstance(shape, Mesh):
             candidate_inside = SignedDistance(shape)(queries) < 0
-        figures = shape_figures(
+        metrics = shape_metrics(
             truth, shape, candidate_inside, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
         reading = reader.read(shape) if reader is not None and isinstance(shape, Mesh) else None
-        results.append(Measured(figures, shape is None, reading))
+        results.append(Measured(metrics, shape is None, reading))
     return results
 
 

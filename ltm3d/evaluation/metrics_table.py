@@ -1,4 +1,4 @@
-"""From figures of single assets to the table that is printed, logged and compared."""
+"""From metrics of single assets to the table that is printed, logged and compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from ltm3d.evaluation.cost import Cost, decode_costs
 from ltm3d.metrics.bootstrap import bootstrap_interval
 
-Figures = Mapping[str, float]
+Metrics = Mapping[str, float]
 COUNTS = ("num_assets", "num_failures", "num_rejected")
 
 
 @dataclass
 class Scores:
-    """Figures of one method for one kind of prompt: one record an asset, the mean over its samples.
+    """Metrics of one method for one kind of prompt: one record an asset, the mean over its samples.
 
-    A figure that some shape of the method does not have, as the normals of a cloud, is left out.
+    A metric that some shape of the method does not have, as the normals of a cloud, is left out.
 
     Attributes:
-        failures: samples without a surface; they are measured too, see `shape_figures`.
+        failures: samples without a surface; they are measured too, see `shape_metrics`.
         costs: of the samples' decoding, where that is measured.
     """
 
@@ -27,18 +27,18 @@ class Scores:
     failures: int = 0
     costs: list[Cost] = field(default_factory=list)
 
-    def add(self, uid: str, figures: Sequence[Figures], *, failures: int = 0) -> None:
+    def add(self, uid: str, metrics: Sequence[Metrics], *, failures: int = 0) -> None:
         """Take an asset's samples."""
-        names = [name for name in figures[0] if all(name in sample for sample in figures)]
-        self.by_asset[uid] = {name: sum(sample[name] for sample in figures) / len(figures) for name in names}
+        names = [name for name in metrics[0] if all(name in sample for sample in metrics)]
+        self.by_asset[uid] = {name: sum(sample[name] for sample in metrics) / len(metrics) for name in names}
         self.failures += failures
 
     def summary(self, *, seed: int) -> dict[str, float]:
-        """Return mean and 95 % bootstrap interval over assets a figure, counts of assets and failures, and costs."""
+        """Return mean and 95 % bootstrap interval over assets a metric, counts of assets and failures, and costs."""
         summary: dict[str, float] = {"num_assets": len(self.by_asset), "num_failures": self.failures}
         first, *others = self.by_asset.values()
-        for name in (name for name in first if all(name in figures for figures in others)):
-            interval = bootstrap_interval([figures[name] for figures in self.by_asset.values()], seed=seed)
+        for name in (name for name in first if all(name in metrics for metrics in others)):
+            interval = bootstrap_interval([metrics[name] for metrics in self.by_asset.values()], seed=seed)
             summary[name] = interval.mean
             summary[f"{name}_low"], summary[f"{name}_high"] = interval.low, interval.high
         return summary | (decode_costs(self.costs) if self.costs else {})

@@ -23,7 +23,7 @@ from ltm3d.tokenizers.shape import Shape
 
 MapSets = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 # Encoders of points that papers report; neither has a package, and without their weights no code of ours could be
-# checked against theirs: a figure from it would carry their name without being theirs.
+# checked against theirs: a metric from it would carry their name without being theirs.
 UNRUNNABLE = "there is no package of it, and no weights to check code of ours against: it is not measured here"
 
 
@@ -32,7 +32,7 @@ class AlignmentConfig:
     """Which weights say how well a shape fits its prompt.
 
     Attributes:
-        clip: folders that transformers' save_pretrained wrote, or names on its hub; each is one pair of figures.
+        clip: folders that transformers' save_pretrained wrote, or names on its hub; each is one pair of metrics.
         ulip2, uni3d: weights, reported as skipped whether given or not.
         num_views: pictures of each shape.
         resolution: pixels along a side.
@@ -66,7 +66,7 @@ class Alignment:
     """What was measured, and what was not.
 
     Attributes:
-        by_asset: `prompt/method` → uid → figure → value; `none/true_mesh` is the ceiling.
+        by_asset: `prompt/method` → uid → metric → value; `none/true_mesh` is the ceiling.
         skipped: what was not measured → why.
     """
 
@@ -74,10 +74,10 @@ class Alignment:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add_to(self, scores: Sequence[Scores]) -> None:
-        """Put the figures beside the others of the same assets."""
+        """Put the metrics beside the others of the same assets."""
         for row in scores:
-            for uid, figures in self.by_asset.get(f"{row.prompt}/{row.method}", {}).items():
-                row.by_asset[uid] |= figures
+            for uid, metrics in self.by_asset.get(f"{row.prompt}/{row.method}", {}).items():
+                row.by_asset[uid] |= metrics
 
 
 def measure_alignment(work: Sequence[AlignmentWork], config: AlignmentConfig, *, map_assets: MapSets) -> Alignment:
@@ -109,9 +109,9 @@ def measure_alignment(work: Sequence[AlignmentWork], config: AlignmentConfig, *,
             goal = encoder.encode_images(true).embedding.cpu().numpy()
             for row, rgbas in {"none/true_mesh": [true], **taken}.items():
                 embedded = [encoder.encode_images(rgba).embedding.cpu().numpy() for rgba in rgbas]
-                figures = result.by_asset.setdefault(row, {}).setdefault(asset.uid, {})
-                figures[f"clip_image:{name}"] = float(np.mean([mean_cosine(each, goal) for each in embedded]))
-                figures[f"clip_text:{name}"] = float(np.mean([mean_cosine(each, caption) for each in embedded]))
+                metrics = result.by_asset.setdefault(row, {}).setdefault(asset.uid, {})
+                metrics[f"clip_image:{name}"] = float(np.mean([mean_cosine(each, goal) for each in embedded]))
+                metrics[f"clip_text:{name}"] = float(np.mean([mean_cosine(each, caption) for each in embedded]))
     return result
 
 
@@ -142,7 +142,7 @@ def load_clip(weights: str) -> ConditionEncoder:
 
 
 def weights_name(weights: str) -> str:
-    """Name weights as a figure does: a folder by its name and the first letters of its hash, the hub's by theirs."""
+    """Name weights as a metric does: a folder by its name and the first letters of its hash, the hub's by theirs."""
     folder = Path(weights).expanduser()
     if not (folder / WEIGHTS_FILE).is_file():
         return weights.replace("/", "-")

@@ -1,4 +1,4 @@
-"""A set of generated shapes beside the set of true ones (eval/v1, "Set figures")."""
+"""A set of generated shapes beside the set of true ones (eval/v1, "Set metrics")."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from ltm3d.geometry.mesh import Mesh
-from ltm3d.metrics.sets import chamfer_matrix, earth_mover_matrix, set_figures
+from ltm3d.metrics.sets import chamfer_matrix, earth_mover_matrix, set_metrics
 from ltm3d.shards.read import list_shards
 from ltm3d.tokenizers.shape import Shape, from_arrays, surface_of
 
 NUM_POINTS = 2048  # of each shape
-_PREDICTED, _TRUE = 2, 3  # streams of random numbers; 0 and 1 are those of `shape_figures`
+_PREDICTED, _TRUE = 2, 3  # streams of random numbers; 0 and 1 are those of `shape_metrics`
 
 # N shapes of each set, P points of each
 
@@ -33,7 +33,7 @@ def measure_sets(
 ) -> dict[str, dict[str, float]]:
     """Compare each set with the true shapes: `num_shapes`, `mmd_cd`, `cov_cd`, `1nna_cd`, and `…_emd` on request.
 
-    A shape that came out empty is a single point at the origin, as in `shape_figures`: it counts.
+    A shape that came out empty is a single point at the origin, as in `shape_metrics`: it counts.
 
     Args:
         shapes: name of the set → one shape for each true one, None = empty.
@@ -54,17 +54,17 @@ def measure_sets(
 def compare_with(
     predicted: Float[np.ndarray, "N P 3"], *, true: Float[np.ndarray, "N P 3"], among_true: Distances
 ) -> dict[str, float]:
-    """Return one set's figures, by each distance that `among_true` has."""
+    """Return one set's metrics, by each distance that `among_true` has."""
     with_earth_mover = "emd" in among_true
     across = distances_of(predicted, true, with_earth_mover=with_earth_mover)
     among_predicted = distances_of(predicted, None, with_earth_mover=with_earth_mover)
     table: dict[str, float] = {"num_shapes": len(true)}
     for name in among_true:
-        figures = set_figures(across[name], among_predicted[name], among_true[name])
+        metrics = set_metrics(across[name], among_predicted[name], among_true[name])
         table |= {
-            f"mmd_{name}": figures.mmd,
-            f"cov_{name}": figures.coverage,
-            f"1nna_{name}": figures.nn_accuracy,
+            f"mmd_{name}": metrics.mmd,
+            f"cov_{name}": metrics.coverage,
+            f"1nna_{name}": metrics.nn_accuracy,
         }
     return table
 

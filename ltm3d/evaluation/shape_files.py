@@ -27,7 +27,7 @@ from ltm3d.metrics.volume import iou
 from ltm3d.tokenizers.shape import surface_of
 
 _MAX_COORDINATE = 1e15  # squares are summed in single precision
-_QUERIES, _BEYOND = 4, 5  # streams of random numbers, beside those of `set_figures`
+_QUERIES, _BEYOND = 4, 5  # streams of random numbers, beside those of `set_metrics`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +90,13 @@ class TrueShape:
 
 @dataclass(frozen=True)
 class MeasuredFile:
-    """The figures of one prediction, and the points that stand for it in its set.
+    """The metrics of one prediction, and the points that stand for it in its set.
 
     Attributes:
         of_meshes: both are meshes; of a prediction that failed, the true shape is.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     in_set: Float[np.ndarray, "P 3"]
     of_meshes: bool
 
@@ -128,7 +128,7 @@ def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig)
     read = read_shape(path, uid, config, predicted=True)
     if config.align != "none":
         read = _draw(_aligned(read, true.read, config), uid, config, predicted=True)
-    figures = surface_metrics(
+    metrics = surface_metrics(
         read.surface.points,
         true.read.surface.points,
         thresholds=config.thresholds,
@@ -136,30 +136,30 @@ def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig)
         normals_b=true.read.surface.normals,
     )
     if isinstance(read.shape, Mesh) and true.inside is not None:
-        figures["volume_iou"] = _volume_iou(read.shape, true, true.inside, config)
+        metrics["volume_iou"] = _volume_iou(read.shape, true, true.inside, config)
     if config.earth_mover:
-        figures["emd"] = earth_mover(read.in_set, true.read.in_set)
+        metrics["emd"] = earth_mover(read.in_set, true.read.in_set)
     of_meshes = isinstance(read.shape, Mesh) and isinstance(true.read.shape, Mesh)
-    return MeasuredFile(figures, read.in_set, of_meshes)
+    return MeasuredFile(metrics, read.in_set, of_meshes)
 
 
 def measure_failure(true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
     """Measure a prediction that is missing or cannot be read: a point at the centre of the true shape's bounding box.
 
-    In the project's frame that is the origin, as in `shape_figures`. It has no volume and no normals: both figures are
+    In the project's frame that is the origin, as in `shape_metrics`. It has no volume and no normals: both metrics are
     0 where the true shape has them.
     """
     centre = true.centre.astype(np.float32)[None]
-    figures = surface_metrics(centre, true.read.surface.points, thresholds=config.thresholds)
+    metrics = surface_metrics(centre, true.read.surface.points, thresholds=config.thresholds)
     is_mesh = isinstance(true.read.shape, Mesh)
     if is_mesh:
-        figures["normal_consistency"] = 0.0
+        metrics["normal_consistency"] = 0.0
     if true.inside is not None:
-        figures["volume_iou"] = 0.0
+        metrics["volume_iou"] = 0.0
     in_set = np.repeat(centre, NUM_POINTS, axis=0)
     if config.earth_mover:
-        figures["emd"] = earth_mover(in_set, true.read.in_set)
-    return MeasuredFile(figures, in_set, is_mesh)
+        metrics["emd"] = earth_mover(in_set, true.read.in_set)
+    return MeasuredFile(metrics, in_set, is_mesh)
 
 
 def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool) -> ReadShape:
@@ -202,7 +202,7 @@ def _draw(shape: Mesh | PointCloud, uid: str, config: ShapeFileConfig, *, predic
     largest = float(np.abs(_corners(shape)).max())
     if largest > _MAX_COORDINATE:
         raise AssetError("non_finite", f"coordinates up to {largest:g}; {_MAX_COORDINATE:g} can be measured")
-    rng = np.random.default_rng([config.seed, int(predicted)])  # for a mesh the points that `shape_figures` draws
+    rng = np.random.default_rng([config.seed, int(predicted)])  # for a mesh the points that `shape_metrics` draws
     surface = surface_of(shape, num_points=config.num_points, rng=rng)
     if len(surface) > config.num_points:
         surface = PointCloud(surface.points[rng.permutation(len(surface))[: config.num_points]])

@@ -26,7 +26,7 @@ from ltm3d.metrics.bootstrap import bootstrap_interval
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".glb", ".obj", ".ply", ".stl")
-MESH_FIGURES = ("normal_consistency", "volume_iou")
+MESH_METRICS = ("normal_consistency", "volume_iou")
 _NAMED = 3  # files an error names at most
 
 Call = Callable[..., Any]  # runs a function with its arguments, in a child process or here
@@ -122,7 +122,7 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
 def to_report(
     scored: Sequence[Scored], config: ShapeFileConfig, *, without_truth: Sequence[str], sets: SetDistance
 ) -> dict[str, Any]:
-    """Return the document that `ltm3d evaluate` writes: rules, failures, hashes, figures, and figures an asset.
+    """Return the document that `ltm3d evaluate` writes: rules, failures, hashes, metrics, and metrics an asset.
 
     Normals and volumes are compared only where all that could be read are meshes; one system's points beside another's
     meshes would make means over different assets.
@@ -130,7 +130,7 @@ def to_report(
     only_meshes = all(each.measured.of_meshes for each in scored)
     assets = {
         each.pair.uid: {
-            name: value for name, value in each.measured.figures.items() if only_meshes or name not in MESH_FIGURES
+            name: value for name, value in each.measured.metrics.items() if only_meshes or name not in MESH_METRICS
         }
         for each in scored
     }
@@ -150,7 +150,7 @@ def to_report(
         "test_ids_sha256": hashlib.sha256("\n".join(each.pair.uid for each in scored).encode()).hexdigest(),
         "truth_sha256": _hash_files({each.pair.uid: each.pair.true for each in scored}),
         "pred_sha256": _hash_files({each.pair.uid: each.pair.predicted for each in scored if each.pair.predicted}),
-        "figures": {name: _summary(assets, name, config.seed) for name in _names(assets)},
+        "metrics": {name: _summary(assets, name, config.seed) for name in _names(assets)},
         "assets": assets,
     }
     if only_meshes:
@@ -172,8 +172,8 @@ def to_text(report: Mapping[str, Any]) -> str:
     lines += [f"  failed: {uid}: {reason}" for uid, reason in report["failures"].items()]
     if report["without_truth"]:
         lines.append(f"  not scored, no true shape: {_some(report['without_truth'])}")
-    lines += ["", f"  {'figure':<20}{'mean':>10}   {'95 % interval':<20}{'n':>6}"]
-    for name, row in report["figures"].items():
+    lines += ["", f"  {'metric':<20}{'mean':>10}   {'95 % interval':<20}{'n':>6}"]
+    for name, row in report["metrics"].items():
         interval = f"[{row['low']:.4f}, {row['high']:.4f}]"
         lines.append(f"  {name:<20}{row['mean']:>10.4f}   {interval:<20}{row['num_assets']:>6}")
     if "sets" in report:
@@ -195,11 +195,11 @@ def _turned(report: Mapping[str, Any]) -> str:
 
 
 def _names(assets: Mapping[str, Mapping[str, float]]) -> list[str]:
-    return list(dict.fromkeys(name for figures in assets.values() for name in figures))
+    return list(dict.fromkeys(name for metrics in assets.values() for name in metrics))
 
 
 def _summary(assets: Mapping[str, Mapping[str, float]], name: str, seed: int) -> dict[str, float]:
-    values = [figures[name] for figures in assets.values() if name in figures]
+    values = [metrics[name] for metrics in assets.values() if name in metrics]
     interval = bootstrap_interval(values, seed=seed)
     return {"mean": interval.mean, "low": interval.low, "high": interval.high, "num_assets": len(values)}
 

@@ -1,4 +1,4 @@
-"""Figures of decoded Gaussians by the pictures they give (eval/v1, "Reconstruction")."""
+"""Metrics of decoded Gaussians by the pictures they give (eval/v1, "Reconstruction")."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from ltm3d.splatting.record import NUM_PARAMETERS, OPACITY_LOGIT, Gaussians, to_
 from ltm3d.splatting.similarity import ssim
 
 FIELD_OF_VIEW = 30.0
-SKIPPED_FIGURES = {"lpips": "there is no package of it here, and its network's weights do not come without a network"}
+SKIPPED_METRICS = {"lpips": "there is no package of it here, and its network's weights do not come without a network"}
 
 
 def true_pictures(
@@ -24,7 +24,7 @@ def true_pictures(
     return premultiply(take_views(mesh, cameras, config=config).images), cameras
 
 
-def picture_figures(gaussians: Gaussians | None, rgbas: np.ndarray, cameras: np.ndarray) -> dict[str, float]:
+def picture_metrics(gaussians: Gaussians | None, rgbas: np.ndarray, cameras: np.ndarray) -> dict[str, float]:
     """Return the means over views of `psnr`, dB, over black and white together, and `ssim` over black.
 
     Args:

@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 
 from ltm3d.errors import ConfigError
-from ltm3d.evaluation.clouds import cloud_figures
+from ltm3d.evaluation.clouds import cloud_metrics
 from ltm3d.evaluation.cost import with_cost
-from ltm3d.evaluation.faces import face_figures
-from ltm3d.evaluation.fidelity import shape_figures, truth_of
+from ltm3d.evaluation.faces import face_metrics
+from ltm3d.evaluation.fidelity import shape_metrics, truth_of
 from ltm3d.evaluation.fields import measure_field
 from ltm3d.evaluation.measurement import MapAssets, Measured, decode_or_none, map_here
 from ltm3d.evaluation.metrics_table import Scores
-from ltm3d.evaluation.splats import SKIPPED_FIGURES, picture_figures, true_pictures
+from ltm3d.evaluation.splats import SKIPPED_METRICS, picture_metrics, true_pictures
 from ltm3d.geometry.extraction import check_resolution
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
@@ -34,7 +34,7 @@ class ReconstructionConfig:
     """How reconstructions are measured.
 
     Attributes:
-        resolutions: cells an axis of the extraction grids of a field; each gives its own figures.
+        resolutions: cells an axis of the extraction grids of a field; each gives its own metrics.
         num_points: surface points of each mesh.
         num_cloud_points: of a decoded cloud, unless its decoder has a count of its own.
         num_views: held-out pictures of Gaussians.
@@ -69,7 +69,7 @@ class ReconstructionConfig:
             )
 
     def decode(self, *, seed: int) -> DecodeConfig:
-        """How tokens become the shapes that are measured; a field's further grids have figures of their own."""
+        """How tokens become the shapes that are measured; a field's further grids have metrics of their own."""
         return DecodeConfig(resolution=self.resolutions[0], num_points=self.num_cloud_points, seed=seed)
 
 
@@ -97,7 +97,7 @@ def measure_reconstructions(
     for asset, measured in zip(assets, map_assets(measure, assets), strict=True):
         for key, result in measured.items():
             row = rows.setdefault(key, Scores(*key))
-            row.add(asset.uid, [result.figures], failures=int(result.is_failure))
+            row.add(asset.uid, [result.metrics], failures=int(result.is_failure))
             row.costs += [] if result.cost is None else [result.cost]
     return list(rows.values())
 
@@ -124,35 +124,35 @@ def measure_encoded(
         count = len(decoded.points) if isinstance(decoded, PointCloud) else config.num_cloud_points
         shapes["ceiling"] = _first_points(asset.target, count)
     truth = truth_of(asset.mesh, num_points=config.num_points, seed=seed)
-    further = _further_figures(asset, truth.surface.points, tokenizer=tokenizer, config=config, seed=seed)
+    further = _further_metrics(asset, truth.surface.points, tokenizer=tokenizer, config=config, seed=seed)
     results = {}
     for method, shape in shapes.items():
-        figures = shape_figures(
+        metrics = shape_metrics(
             truth, shape, None, thresholds=config.thresholds, num_points=config.num_points, seed=seed
         )
         results[method, "all"] = Measured(
-            figures | further(shape), shape is None, cost=cost if method == "round_trip" else None
+            metrics | further(shape), shape is None, cost=cost if method == "round_trip" else None
         )
     return results
 
 
 def circumstances(tokenizer: Tokenizer, config: ReconstructionConfig) -> dict[str, Any]:
-    """Return what the figures hang on beside the shapes, and under `skipped` what the protocol has and we do not."""
+    """Return what the metrics hang on beside the shapes, and under `skipped` what the protocol has and we do not."""
     if not isinstance(tokenizer, GaussiansTokenizer):
         return {"skipped": {}}
-    return {"num_pictures": config.num_views, "picture_resolution": config.view_resolution, "skipped": SKIPPED_FIGURES}
+    return {"num_pictures": config.num_views, "picture_resolution": config.view_resolution, "skipped": SKIPPED_METRICS}
 
 
-def _further_figures(
+def _further_metrics(
     asset: Encoded, surface: np.ndarray, *, tokenizer: Tokenizer, config: ReconstructionConfig, seed: int
 ) -> Callable[[Any], dict[str, float]]:
     """Return what a representation is measured by beside its surface; one that is new has nothing."""
     match tokenizer:
         case PointCloudTokenizer():
-            return lambda cloud: cloud_figures(cloud, surface, rng=np.random.default_rng([seed, 3]))
+            return lambda cloud: cloud_metrics(cloud, surface, rng=np.random.default_rng([seed, 3]))
         case MeshTokenizer():
             assert isinstance(asset.target, Mesh)
-            return partial(face_figures, target=asset.target, num_cells=tokenizer.config.num_cells)
+            return partial(face_metrics, target=asset.target, num_cells=tokenizer.config.num_cells)
         case GaussiansTokenizer():
             rgbas, cameras = true_pictures(
                 asset.mesh,
@@ -160,7 +160,7 @@ def _further_figures(
                 resolution=config.view_resolution,
                 rng=np.random.default_rng([seed, 3]),
             )
-            return partial(picture_figures, rgbas=rgbas, cameras=cameras)
+            return partial(picture_metrics, rgbas=rgbas, cameras=cameras)
     return lambda _: {}
 
 

@@ -1,1 +1,1 @@
-"""Figures of evaluation protocol eval/v1: pure functions on arrays."""
+"""Metrics of evaluation protocol eval/v1: pure functions on arrays."""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class SetFigures:
+class SetMetrics:
     """What eval/v1 says of two sets of equal size.
 
     Attributes:
@@ -35,10 +35,10 @@ class SetFigures:
     nn_accuracy: float
 
 
-def set_figures(
+def set_metrics(
     across: Float[np.ndarray, "N N"], among_predicted: Float[np.ndarray, "N N"], among_true: Float[np.ndarray, "N N"]
-) -> SetFigures:
-    """Return the figures of two sets from their distances.
+) -> SetMetrics:
+    """Return the metrics of two sets from their distances.
 
     Where several shapes are equally near, as copies are, each has its share in the 1-NNA: no order of the shapes
     changes it. For coverage the first of equally near true shapes counts.
@@ -57,7 +57,7 @@ def set_figures(
     is_nearest = joined == joined.min(axis=1, keepdims=True)
     np.fill_diagonal(is_nearest, False)
     own = np.concatenate([is_nearest[:num, :num].sum(axis=1), is_nearest[num:, num:].sum(axis=1)])
-    return SetFigures(
+    return SetMetrics(
         mmd=float(across.min(axis=0).mean()),
         coverage=len(np.unique(across.argmin(axis=1))) / num,
         nn_accuracy=float((own / is_nearest.sum(axis=1)).mean()),

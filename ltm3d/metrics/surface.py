@@ -51,13 +51,13 @@ def surface_metrics(
     """Return `chamfer_l1`, `f_score@<threshold>` and, with normals, `normal_consistency`, from one pair of searches."""
     distance_a, index_b = nearest(points_a, points_b)
     distance_b, index_a = nearest(points_b, points_a)
-    figures = {"chamfer_l1": float(distance_a.mean() + distance_b.mean())}
+    metrics = {"chamfer_l1": float(distance_a.mean() + distance_b.mean())}
     for threshold in thresholds:
-        figures[f"f_score@{threshold:g}"] = _harmonic_mean(distance_a, distance_b, threshold)
+        metrics[f"f_score@{threshold:g}"] = _harmonic_mean(distance_a, distance_b, threshold)
     if normals_a is not None and normals_b is not None:
         forth, back = _mean_cosine(normals_a, normals_b[index_b]), _mean_cosine(normals_b, normals_a[index_a])
-        figures["normal_consistency"] = (forth + back) / 2
-    return figures
+        metrics["normal_consistency"] = (forth + back) / 2
+    return metrics
 
 
 def _harmonic_mean(distance_a: np.ndarray, distance_b: np.ndarray, threshold: float) -> float:

@@ -1,4 +1,4 @@
-"""Whether a new model may take the place of the one in use: figures in, decision out; no model, no server."""
+"""Whether a new model may take the place of the one in use: metrics in, decision out; no model, no server."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ DIRECTIONS = ("lower", "higher")
 
 @dataclass(frozen=True, kw_only=True)
 class GateMetric:
-    """A figure that two models are compared by.
+    """A metric that two models are compared by.
 
     Attributes:
         better: `lower` or `higher`.
@@ -32,16 +32,16 @@ class GateMetric:
             raise ConfigError(f"tolerance of {self.name} is {self.tolerance}; it must not be below 0")
 
     def gain(self, challenger: float, champion: float) -> float:
-        """How much better the challenger is, in the figure's own unit."""
+        """How much better the challenger is, in the metric's own unit."""
         return champion - challenger if self.better == "lower" else challenger - champion
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateBound:
-    """What a figure must keep whoever the champion is.
+    """What a metric must keep whoever the champion is.
 
     Attributes:
-        below, above: a number, or the name of another figure of the same model, e.g. a baseline's.
+        below, above: a number, or the name of another metric of the same model, e.g. a baseline's.
     """
 
     name: str
@@ -60,8 +60,8 @@ class GateConfig:
     """The rule of promotion.
 
     Attributes:
-        chosen: the figure that must be better.
-        guarded: figures that must not be worse by more than their tolerance.
+        chosen: the metric that must be better.
+        guarded: metrics that must not be worse by more than their tolerance.
         required: bounds that hold with or without a champion.
         max_size_mb: of weights and settings, megabytes; None = any.
         max_seconds: of one answer on the machine that promotes; None = any.
@@ -89,7 +89,7 @@ class GateConfig:
                 raise ConfigError(f"{name} is {limit}; it must be above 0, or null for no limit")
         names = [metric.name for metric in self.guarded]
         if len(set(names)) != len(names):
-            raise ConfigError(f"guarded names a figure twice: {', '.join(names)}; name each once")
+            raise ConfigError(f"guarded names a metric twice: {', '.join(names)}; name each once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +98,8 @@ class GateEntry:
 
     Attributes:
         label: how people call it, e.g. `ltm3d-sdf version 3`.
-        per_asset: figure → uid → value, where values an asset were kept.
-        protocol, test_set, references: the rules, the test assets, and hashes of the true shapes; figures by others
+        per_asset: metric → uid → value, where values an asset were kept.
+        protocol, test_set, references: the rules, the test assets, and hashes of the true shapes; metrics by others
             are not comparable.
         smoke_failure: why its files cannot be trusted or a prediction failed, None if neither.
         signature_failure: why clients could not use it, None if they can.
@@ -109,7 +109,7 @@ class GateEntry:
     """
 
     label: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     per_asset: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     protocol: str = ""
     test_set: str = ""
@@ -161,7 +161,7 @@ def decide(
     """Say whether the challenger takes the champion's place.
 
     It must be made of committed code, answer a prompt, take and give what clients expect, and keep every limit and
-    bound. With a champion it must also be no worse in any guarded figure and better in the chosen one: by the paired
+    bound. With a champion it must also be no worse in any guarded metric and better in the chosen one: by the paired
     bootstrap over the test assets where both have values an asset, else by the means.
 
     Args:
@@ -169,7 +169,7 @@ def decide(
     """
     rows = [*_check_itself(challenger, gate), *(_check_bound(challenger, bound) for bound in gate.required)]
     if champion is None:
-        chosen = challenger.figures.get(gate.chosen.name)
+        chosen = challenger.metrics.get(gate.chosen.name)
         rows.append(_row(f"{gate.chosen.name} is there", chosen, None, _finite(chosen), "no champion to compare with"))
     elif (reason := _not_comparable(challenger, champion)) is not None:
         note = f"{reason}, or add --new-test-set" if not new_test_set else f"not asked for: {reason.partition(':')[0]}"
@@ -184,7 +184,7 @@ def decide(
 
 
 def _check_itself(entry: GateEntry, gate: GateConfig) -> list[GateRow]:
-    """Check what has nothing to do with figures; limits are checked where the model could be tried."""
+    """Check what has nothing to do with metrics; limits are checked where the model could be tried."""
     rows = []
     if gate.needs_clean_tree:
         failure = entry.source_failure
@@ -206,12 +206,12 @@ def _check_itself(entry: GateEntry, gate: GateConfig) -> list[GateRow]:
 def _check_bound(entry: GateEntry, bound: GateBound) -> GateRow:
     below = bound.below is not None
     given = bound.below if below else bound.above
-    limit = entry.figures.get(given) if isinstance(given, str) else given
+    limit = entry.metrics.get(given) if isinstance(given, str) else given
     name = f"{bound.name} {'<' if below else '>'} {given}"
-    value = entry.figures.get(bound.name)
+    value = entry.metrics.get(bound.name)
     if not _finite(value) or not _finite(limit):
         missing = bound.name if not _finite(value) else given
-        return _row(name, value, limit, False, f"{missing} is not among the model's figures")
+        return _row(name, value, limit, False, f"{missing} is not among the model's metrics")
     assert value is not None and limit is not None
     holds = value < limit if below else value > limit
     return _row(name, value, limit, holds, "required with or without a champion")
@@ -226,7 +226,7 @@ def _not_comparable(challenger: GateEntry, champion: GateEntry) -> str | None:
 
 
 def _check_guarded(challenger: GateEntry, champion: GateEntry, metric: GateMetric) -> GateRow:
-    ours, theirs = challenger.figures.get(metric.name), champion.figures.get(metric.name)
+    ours, theirs = challenger.metrics.get(metric.name), champion.metrics.get(metric.name)
     name = f"{metric.name} no worse"
     if not _finite(ours) or not _finite(theirs):
         owner = champion.label if _finite(ours) else challenger.label
@@ -241,7 +241,7 @@ def _check_guarded(challenger: GateEntry, champion: GateEntry, metric: GateMetri
 def _check_chosen(challenger: GateEntry, champion: GateEntry, gate: GateConfig) -> GateRow:
     metric = gate.chosen
     name = f"{metric.name} better"
-    ours, theirs = challenger.figures.get(metric.name), champion.figures.get(metric.name)
+    ours, theirs = challenger.metrics.get(metric.name), champion.metrics.get(metric.name)
     if not _finite(ours) or not _finite(theirs):
         return _row(name, ours, theirs, False, f"{champion.label if _finite(ours) else challenger.label} lacks it")
     assert ours is not None and theirs is not None

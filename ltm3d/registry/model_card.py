@@ -12,7 +12,7 @@ from ltm3d.shards.index import IndexEntry
 CARD_FILE, ATTRIBUTION_FILE = "README.md", "training_attribution.csv"
 COLUMNS = ("uid", "name", "source", "licence", "attribution")
 METHODS = ("generated", "retrieval", "ltr", "category_mean", "round_trip")
-FIGURES = ("chamfer_l1", "f_score@0.05", "volume_iou")
+METRICS = ("chamfer_l1", "f_score@0.05", "volume_iou")
 # part of a licence's SPDX name → what it asks of who uses the model
 CONDITIONS = {
     "NC": "no commercial use",
@@ -29,7 +29,7 @@ class CardFacts:
 
     Attributes:
         training: the assets that were learnt from.
-        document: the generator's figures, as evaluation writes them.
+        document: the generator's metrics, as evaluation writes them.
         provenance: tags of the version: `git_commit`, `data_hash`, `protocol` …
         parameters: count of each part.
         encoders: of images and texts: whose weights, which, and their licence.
@@ -55,7 +55,7 @@ def model_card(facts: CardFacts) -> str:
         "scenes, people, measurements, or anything whose safety hangs on a shape.",
         *_training(facts.training),
         *_encoders(facts.encoders),
-        *_figures(facts.document),
+        *_metrics(facts.document),
         "## Limits",
         *_limits(facts),
         "## Where it comes from",
@@ -103,21 +103,21 @@ def asks_for(licence: str) -> str:
     return ", ".join(text for part, text in CONDITIONS.items() if part in licence.split("-"))
 
 
-def _figures(document: Mapping[str, Any]) -> list[str]:
+def _metrics(document: Mapping[str, Any]) -> list[str]:
     rows = []
     for prompt in ("image", "text", "both", "none"):
         methods = document.get(prompt, {})
         for method in METHODS:
             if method in methods:
                 summary = methods[method]
-                cells = [_interval(summary, name) for name in FIGURES]
+                cells = [_interval(summary, name) for name in METRICS]
                 rows.append((prompt, method, *cells, str(int(summary.get("num_failures", 0)))))
     assets, protocol = document.get("num_test_assets", "?"), document.get("protocol", "unknown")
     return [
-        "## Figures",
+        "## Metrics",
         f"Protocol {protocol}, {assets} test assets that no part was trained on; mean and 95 % interval over assets. "
         "Lower is better for chamfer_l1.",
-        _table(("prompt", "method", *FIGURES, "failures"), rows),
+        _table(("prompt", "method", *METRICS, "failures"), rows),
     ]
 
 

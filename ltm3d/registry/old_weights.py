@@ -41,7 +41,7 @@ class OldWeights:
 def find_old_weights(
     tracking_uri: str, *, keep: int, kept_uris: Collection[str] = (), experiment: str = EXPERIMENT
 ) -> list[OldWeights]:
-    """List weights that may go; a version's tags, figures, settings and lock stay, so that it can be made again.
+    """List weights that may go; a version's tags, metrics, settings and lock stay, so that it can be made again.
 
     Args:
         keep: so many newest versions of each model stay, besides those with an alias.

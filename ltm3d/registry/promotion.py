@@ -175,7 +175,7 @@ def _entry(
 ) -> GateEntry:
     return GateEntry(
         label=f"{version.name} version {version.version}",
-        figures=version.figures,
+        metrics=version.metrics,
         per_asset=read_card_json(version, PER_ASSET_FILE, tracking_uri) or {},
         protocol=version.tags.get("protocol", ""),
         test_set=version.tags.get("test_set", ""),

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_receipt(path: Path, version: RegisteredVersion) -> None:
-    """Write what was registered; the same model with the same figures gives the same bytes in the same registry."""
+    """Write what was registered; the same model with the same metrics gives the same bytes in the same registry."""
     named = ("data_hash", "tokenizer_hash", "protocol", "test_set", "references", "recipe")
     receipt = {
         "model": version.name,
@@ -22,7 +22,7 @@ def write_receipt(path: Path, version: RegisteredVersion) -> None:
         "uri": version.uri,
         "weights_hash": version.tags[HASH_TAG],
         **{name: version.tags[name] for name in named},
-        "figures": version.figures,
+        "metrics": version.metrics,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(receipt, indent=2, sort_keys=True) + "\n")

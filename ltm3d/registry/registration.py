@@ -16,9 +16,9 @@ from ltm3d.registry.versions import (
     CARD_FOLDER,
     CHALLENGER,
     CHAMPION,
-    FIGURE_TAG,
     HASH_TAG,
     MAX_TAG_LENGTH,
+    METRIC_TAG,
     REMOVED_TAG,
     RegisteredVersion,
     answering,
@@ -50,11 +50,11 @@ def register_model(
 ) -> RegisteredVersion:
     """Register a bundle and give it the alias `challenger`.
 
-    The same bundle again keeps its version and what that was made of, `facts` and `sources`; figures and cards are new.
+    The same bundle again keeps its version and what that was made of, `facts` and `sources`; metrics and cards are new.
 
     Args:
         bundle: the folder that `ShapeGenerator.load` reads.
-        metrics: figures, kept as tags, which the promotion gate reads.
+        metrics: metrics, kept as tags, which the promotion gate reads.
         tags: what says how it was measured.
         artifacts: files and folders beside the model that are written anew, e.g. per_asset.json.
         run: id of the MLflow run that logs the model.
@@ -111,13 +111,13 @@ def _log_beside(client: Any, run_id: str, path: Path) -> None:
 
 
 def _write_tags(client: Any, version: Any, metrics: Mapping[str, float], tags: Mapping[str, Any]) -> None:
-    figures = {f"{FIGURE_TAG}{key}": repr(float(value)) for key, value in metrics.items()}
+    values = {f"{METRIC_TAG}{key}": repr(float(value)) for key, value in metrics.items()}
     texts = {key: str(value)[:MAX_TAG_LENGTH] for key, value in tags.items()}
-    for key, value in {**texts, **figures}.items():
+    for key, value in {**texts, **values}.items():
         if version.tags.get(key) != value:
             client.set_model_version_tag(version.name, version.version, key, value)
     for key in version.tags:
-        if key.startswith(FIGURE_TAG) and key not in figures:
+        if key.startswith(METRIC_TAG) and key not in values:
             client.delete_model_version_tag(version.name, version.version, key)
 
 

@@ -84,7 +84,7 @@ def restore_version(uri: str, folder: Path, repository: str, tracking_uri: str) 
 
 
 def cached_outputs(lock: Mapping[str, Any]) -> list[str]:
-    """Return the paths of a dvc.lock's outputs, but for figures, which are in git and on the card."""
+    """Return the paths of a dvc.lock's outputs, but for metrics, which are in git and on the card."""
     paths = {out["path"] for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])}
     return sorted(path for path in paths if not path.startswith(f"data/{METRICS_FOLDER}/"))
 

@@ -1,4 +1,4 @@
-"""Versions of registered models: found by alias or number, with tags, figures, and the small files beside them."""
+"""Versions of registered models: found by alias or number, with tags, metrics, and the small files beside them."""
 
 import json
 import tempfile
@@ -15,7 +15,7 @@ from ltm3d.registry.logged_model import current_server
 from ltm3d.tracking.client import open_client
 
 HASH_TAG = "weights_hash"
-FIGURE_TAG = "figure."
+METRIC_TAG = "figure."
 COMMITTED_TAG = "committed_in"  # the commit that has a version's code, where it is not the one it was registered at
 REMOVED_TAG = "files_removed"  # when `ltm3d gc` removed a version's weights
 CARD_FOLDER = "model_card"  # artifacts of the version's run
@@ -47,12 +47,12 @@ class RegisteredVersion:
         return f"models:/{self.name}/{self.version}"
 
     @property
-    def figures(self) -> dict[str, float]:
-        """Figures by name, as they were registered."""
+    def metrics(self) -> dict[str, float]:
+        """Metrics by name, as they were registered."""
         return {
-            name.removeprefix(FIGURE_TAG): float(value)
+            name.removeprefix(METRIC_TAG): float(value)
             for name, value in self.tags.items()
-            if name.startswith(FIGURE_TAG)
+            if name.startswith(METRIC_TAG)
         }
 
 

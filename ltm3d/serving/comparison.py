@@ -13,7 +13,7 @@ def compare_galleries(folder: Path, galleries: Sequence[tuple[str, Path]], *, ti
     """Write a gallery of galleries, each of one version, side by side, and return its page's path.
 
     Items are matched by object and kind of prompt; the true shape is that of the first gallery that has the item. All
-    shapes of an item are of one size. A figure's change is against the first gallery.
+    shapes of an item are of one size. A metric's change is against the first gallery.
 
     Args:
         galleries: name of the version → folder that `write_gallery` made.
@@ -41,7 +41,12 @@ def compare_galleries(folder: Path, galleries: Sequence[tuple[str, Path]], *, ti
             result = item["results"][0]
             samples = [None if sample is None else copied[sample] for sample in result["samples"]]
             items[key]["results"].append(
-                {"version": version, "samples": samples, "figures": result["figures"], "drawn": item["magnify"]}
+                {
+                    "version": version,
+                    "samples": samples,
+                    "metrics": result.get("metrics") or result["figures"],
+                    "drawn": item["magnify"],
+                }
             )
             items[key]["magnify"] = min(items[key]["magnify"], item["magnify"])
         for process in page["processes"]:

@@ -22,8 +22,8 @@ from ltm3d.tokenizers.shape import Shape
 
 PROMPT_KINDS = ("image", "text", "both", "none")
 BLIND_KEY = "blind_key.json"
-LOWER_IS_BETTER = ("chamfer", "emd", "mmd", "1nna")  # how the names of such figures begin
-Figures = Mapping[str, float | str]
+LOWER_IS_BETTER = ("chamfer", "emd", "mmd", "1nna")  # how the names of such metrics begin
+Metrics = Mapping[str, float | str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +34,7 @@ class GalleryItem:
         prompt_kind: `image`, `text` or `both`: what the generator was given; `none`: the true shape itself.
         prompt_image: uint8 [H, W, 3 or 4], or None.
         samples: one generated shape a seed, in the normalised frame; None where no surface came out.
-        figures: name → number (or text) of this item.
+        metrics: name → number (or text) of this item.
     """
 
     uid: str
@@ -44,7 +44,7 @@ class GalleryItem:
     prompt_image: np.ndarray | None
     truth: Shape
     samples: Sequence[Shape | None]
-    figures: Figures
+    metrics: Metrics
 
     def __post_init__(self) -> None:
         if self.prompt_kind not in PROMPT_KINDS:
@@ -94,12 +94,12 @@ class GalleryPlots:
     """What a page shows of all assets and of the training.
 
     Attributes:
-        summary: the table on top; the keys are the columns, in the order they first come. A figure that has `…_low` and
+        summary: the table on top; the keys are the columns, in the order they first come. A metric that has `…_low` and
             `…_high` beside it is drawn with that interval, too.
         curves: name → rows with `step` and losses.
     """
 
-    summary: Sequence[Figures] = ()
+    summary: Sequence[Metrics] = ()
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
 
@@ -130,8 +130,8 @@ def write_gallery(
         "frames": pictures.num_frames,
         "lower_is_better": LOWER_IS_BETTER,
         "versions": [words.version],
-        "summary": [_json_figures(row) for row in plots.summary],
-        "curves": [{"name": name, "rows": [_json_figures(row) for row in rows]} for name, rows in plots.curves.items()],
+        "summary": [_json_metrics(row) for row in plots.summary],
+        "curves": [{"name": name, "rows": [_json_metrics(row) for row in rows]} for name, rows in plots.curves.items()],
         "items": entries,
         "processes": _write_processes(files, items, processes),
         "blind": order,
@@ -173,8 +173,8 @@ def _count_line(items: Sequence[GalleryItem]) -> str:
     return f"{len(items)} prompts from {num_categories or 'unnamed'} categories, {num_shapes} generated shapes"
 
 
-def _json_figures(row: Figures) -> dict[str, float | str | None]:
-    """Return figures as JSON may hold them: NaN and infinities become null."""
+def _json_metrics(row: Metrics) -> dict[str, float | str | None]:
+    """Return metrics as JSON may hold them: NaN and infinities become null."""
     return {name: value if isinstance(value, str) or math.isfinite(value) else None for name, value in row.items()}
 
 
@@ -242,7 +242,7 @@ def _write_item(files: _ShapeFiles, index: int, item: GalleryItem) -> dict[str, 
             {
                 "version": 0,
                 "samples": [files.write(sample, item.uid) for sample in item.samples],
-                "figures": _json_figures(item.figures),
+                "metrics": _json_metrics(item.metrics),
             }
         ],
     }

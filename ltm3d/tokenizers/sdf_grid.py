@@ -5,7 +5,7 @@
 
 Token i is the same part of space in every shape, so that position embeddings mean something. The whole field comes out
 in one pass, and a query costs eight products. The query decoder (`sdf.py`) has no grid, and no limit of detail but its
-size; it needs many times the training for the same figures when both are small (docs/learning.md).
+size; it needs many times the training for the same metrics when both are small (docs/learning.md).
 """
 
 from collections.abc import Mapping

@@ -93,11 +93,11 @@ class Tracker:
             replay(self._spool.folder)
         except Exception as error:  # any failure of tracking: the work goes on, the spool keeps the rest
             if self._is_reachable:
-                log.warning("MLflow cannot be reached, figures are kept in %s: %s", self._spool.folder, _line(error))
+                log.warning("MLflow cannot be reached, metrics are kept in %s: %s", self._spool.folder, _line(error))
             self._is_reachable = False
             return False
         if not self._is_reachable:
-            log.info("MLflow can be reached again; the figures that were kept are sent")
+            log.info("MLflow can be reached again; the metrics that were kept are sent")
         self._is_reachable = True
         return True
 

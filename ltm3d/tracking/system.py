@@ -12,12 +12,12 @@ INTERVAL_S = 10.0
 
 
 class SystemSampler:
-    """Log the machine's figures every few seconds, through the spool like any other figure.
+    """Log the machine's metrics every few seconds, through the spool like any other metric.
 
     MLflow's own sampler would send straight to the server, and wait for it.
 
     Args:
-        emit: takes figures and a step.
+        emit: takes metrics and a step.
         started: when the run began, seconds; steps count the intervals since then, so they go on after a restart.
     """
 
@@ -44,18 +44,18 @@ class SystemSampler:
                 self._emit(sample(monitors), int((time.time() - self._started) / INTERVAL_S))
                 if stopped:
                     return
-        except Exception:  # figures of the machine are never a reason to end a stage
-            log.warning("the machine's figures are no longer logged", exc_info=True)
+        except Exception:  # metrics of the machine are never a reason to end a stage
+            log.warning("the machine's metrics are no longer logged", exc_info=True)
 
 
 def sample(monitors: list[Any]) -> dict[str, float]:
-    """Return the figures of MLflow's monitors now."""
-    figures = {}
+    """Return the metrics of MLflow's monitors now."""
+    metrics = {}
     for monitor in monitors:
         monitor.collect_metrics()
-        figures.update({f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()})
+        metrics.update({f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()})
         monitor.clear_metrics()
-    return figures
+    return metrics
 
 
 def _monitors() -> list[Any]:
@@ -68,6 +68,6 @@ def _monitors() -> list[Any]:
     try:
         monitors.append(GPUMonitor())
     except Exception:  # no NVIDIA library or no card
-        log.debug("no GPU figures", exc_info=True)
+        log.debug("no GPU metrics", exc_info=True)
     sample(monitors)  # processor shares are counted from one look to the next
     return monitors

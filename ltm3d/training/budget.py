@@ -17,7 +17,7 @@ from ltm3d.training.loop import Callbacks, DistContext, run_steps, validate
 
 CHUNK = 5  # steps between two looks at the clock; the first chunk warms up and is not counted
 MAX_CHUNKS = 9
-MAX_SHARE = 0.05  # of the time, after which measuring stops as soon as there is a figure
+MAX_SHARE = 0.05  # of the time, after which measuring stops as soon as there is a metric
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,7 +77,7 @@ def train(
         run_dir: a folder of this run alone, on storage all workers share.
         run_key: hash of what the builders depend on: data, model settings.
         code: of the stage; a run of other code starts afresh.
-        on_metrics: called in a thread of this process with a step and its figures.
+        on_metrics: called in a thread of this process with a step and its metrics.
         flops_per_sample: operations of a sample in a step; the utilisation follows with `resources.peak_tflops`.
 
     Raises:

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 Metrics = dict[str, float]
 
 SKIPPED = "train/skipped_steps"
-# Figures of the machine, not of what was computed: two runs that end alike differ in them.
+# Metrics of the machine, not of what was computed: two runs that end alike differ in them.
 OF_THE_MACHINE = ("train/samples_per_second", "train/data_wait_share", "train/memory_gib", "train/flop_utilisation")
 
 
@@ -154,9 +154,9 @@ def run_steps(
             rows, seconds = [], 0.0
             if validation is not None and validates:
                 with nullcontext() if average is None else average.applied():
-                    figures = validate(engine, validation, config=config, context=context)
-                    callbacks.validated(done, figures["validation/loss"])
-                metrics |= figures
+                    metrics = validate(engine, validation, config=config, context=context)
+                    callbacks.validated(done, metrics["validation/loss"])
+                metrics |= metrics
             callbacks.metrics(done, metrics)
             if saves:
                 callbacks.checkpoint(done)

@@ -135,7 +135,7 @@ def _display(name: str, num_steps: int, batch_size: int) -> Iterator[OnMetrics]:
         task = progress.add_task(name, total=num_steps)
 
         def show(step: int, row: dict[str, float]) -> None:
-            progress.update(task, completed=step, description=f"{name}: {_figures(row)}")
+            progress.update(task, completed=step, description=f"{name}: {_metrics(row)}")
 
         yield show
 
@@ -149,12 +149,12 @@ def _line_display(name: str, num_steps: int, batch_size: int) -> OnMetrics:
             return
         last = time.monotonic()
         left = (num_steps - step) * batch_size / row["train/samples_per_second"]
-        logger.info("%s: step %d/%d, %s, %d:%02d left", name, step, num_steps, _figures(row), left // 60, left % 60)
+        logger.info("%s: step %d/%d, %s, %d:%02d left", name, step, num_steps, _metrics(row), left // 60, left % 60)
 
     return show
 
 
-def _figures(row: dict[str, float]) -> str:
+def _metrics(row: dict[str, float]) -> str:
     loss = row.get("train/loss", float("nan"))  # none of the steps since the last row was taken
     text = f"loss {loss:.4f}, {row['train/samples_per_second']:.0f} samples/s"
     return text + (f", validation loss {row['validation/loss']:.4f}" if "validation/loss" in row else "")

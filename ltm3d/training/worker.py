@@ -173,11 +173,11 @@ def _train(job: Job, context: DistContext, notice: Callable[[], bool]) -> None:
         flops_per_sample=job.flops_per_sample,
     )
     with _told_if_full(job.run_dir):
-        figures = export.finish()
+        metrics = export.finish()
         if context.rank == 0:
             result = {
                 "steps": config.num_steps,
-                "metrics": _last_metrics(job.run_dir) | figures,
+                "metrics": _last_metrics(job.run_dir) | metrics,
                 "resumed_from": first_step or None,
                 "num_parameters": num_parameters,
                 "workers": workers,
@@ -225,7 +225,7 @@ def _told_if_full(run_dir: Path) -> Iterator[None]:
 
 
 def _last_metrics(run_dir: Path) -> dict[str, float]:
-    """Return the last figure of each kind; validation is measured less often than the rest."""
+    """Return the last metric of each kind; validation is measured less often than the rest."""
     merged: dict[str, float] = {}
     for row in read_metrics(run_dir):
         merged |= row

@@ -39,7 +39,7 @@ def test_the_table_is_printed_and_the_report_written(folders: Path, capsys: pyte
     assert "protocol eval/v1, frame as_is, compared as meshes: 2 true shapes, 1 failed" in out
     assert "failed: box: parse_error" in out
     report = json.loads((folders / "report.json").read_text())
-    assert report["figures"]["emd"]["num_assets"] == 2 and report["sets"]["num_shapes"] == 2
+    assert report["metrics"]["emd"]["num_assets"] == 2 and report["sets"]["num_shapes"] == 2
     assert {"mmd_cd", "cov_cd", "1nna_cd", "mmd_emd", "cov_emd", "1nna_emd"} < report["sets"].keys()
     assert report["assets"]["ball"]["volume_iou"] > 0.99 and report["assets"]["box"]["volume_iou"] == 0
 
@@ -93,5 +93,5 @@ def test_real_meshes_moved_a_little_are_close(shared_data: Path, tmp_path: Path)
     places = ["--pred", str(predicted), "--truth", str(true), "--out", str(report), "--points", "5000"]
     assert run([*places, "--frame", "normalize"]) == 0
     document = json.loads(report.read_text())
-    assert document["num_failures"] == 0 and document["figures"]["volume_iou"]["mean"] > 0.9
+    assert document["num_failures"] == 0 and document["metrics"]["volume_iou"]["mean"] > 0.9
     assert document["sets"]["cov_cd"] == 1 and document["sets"]["1nna_cd"] == 0

@@ -1,4 +1,4 @@
-"""`ltm3d plan` against figures worked out by hand."""
+"""`ltm3d plan` against metrics worked out by hand."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ltm3d plan --train` against figures worked out by hand and the generator's own sizes."""
+"""`ltm3d plan --train` against metrics worked out by hand and the generator's own sizes."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ from ltm3d.registry.gate import GateConfig
 from ltm3d.settings import convert
 
 GOOD, WORSE, BETTER = [0.3, 0.2, 0.4, 0.3], [0.4, 0.3, 0.5, 0.4], [0.2, 0.1, 0.3, 0.2]
-FIGURES = {
+METRICS = {
     "text/generated/chamfer_l1": 0.3,
     "both/generated/chamfer_l1": 0.3,
     "image/generated/f_score_at_0.05": 0.7,
@@ -62,27 +62,27 @@ def test_the_rule_of_conf_moves_the_alias_and_rollback_restores_it(
             app.main(["promote", "--representation", representation, *further, *where])
         return int(raised.value.code or 0), capsys.readouterr().out
 
-    beyond_the_mean = registry.add([0.5] * 4, figures=FIGURES)
+    beyond_the_mean = registry.add([0.5] * 4, metrics=METRICS)
     code, out = call()
     assert code == 1 and "the gate keeps the challenger out" in out
     assert reasons(out) == ["image/generated/chamfer_l1 < none/category_mean/chamfer_l1"]
     assert registry.aliases() == {"challenger": beyond_the_mean, "champion": None, "previous_champion": None}
 
-    first = registry.add(GOOD, figures=FIGURES)
+    first = registry.add(GOOD, metrics=METRICS)
     assert call("--dry-run")[0] == 0 and registry.alias("champion") is None
     code, out = call()
     assert code == 0 and f"ltm3d-{representation}: the challenger is champion" in out
     assert registry.alias("champion") == first
 
-    registry.add(WORSE, figures=FIGURES)
+    registry.add(WORSE, metrics=METRICS)
     code, out = call()
     assert code == 1 and reasons(out) == ["image/generated/chamfer_l1 better"] and registry.alias("champion") == first
-    registry.add(BETTER, figures={**FIGURES, "text/generated/num_failures": 1.0})
+    registry.add(BETTER, metrics={**METRICS, "text/generated/num_failures": 1.0})
     code, out = call()
     assert code == 1 and reasons(out) == ["text/generated/num_failures no worse"]
     assert registry.alias("champion") == first
 
-    second = registry.add([value - 0.05 for value in BETTER], figures=FIGURES)
+    second = registry.add([value - 0.05 for value in BETTER], metrics=METRICS)
     assert call()[0] == 0
     assert registry.aliases() == {"challenger": second, "champion": second, "previous_champion": first}
     code, out = call("--rollback")

@@ -80,7 +80,7 @@ def test_a_grid_has_a_row_a_method_and_a_dash_for_what_is_missing() -> None:
     assert len({line.index(cell) for line, cell in zip(lines, ("a", "1", "3"), strict=True)}) == 1, "columns align"
 
 
-def test_intervals_are_one_figure() -> None:
+def test_intervals_are_one_metric() -> None:
     assert show({"mean": 0.5, "low": 0.25, "high": 0.75}) == "0.5 [0.25, 0.75]"
     assert table({"iou": {"mean": 0.5, "low": 0.25, "high": 0.75}}) == ["  iou  0.5 [0.25, 0.75]"]
 

@@ -1,4 +1,4 @@
-"""The ablation table on figures whose means and differences are known."""
+"""The ablation table on metrics whose means and differences are known."""
 
 import pytest
 
@@ -8,12 +8,12 @@ UIDS = [f"asset-{index}" for index in range(40)]
 
 
 def run(variant: str, seed: int, offset: float, **baselines: float) -> AblationRun:
-    """Asset i has the figure i / 100 + offset in each seed, give or take the seed."""
+    """Asset i has the metric i / 100 + offset in each seed, give or take the seed."""
     tilt = 0.001 * (seed - 1)
-    figures = {"generated/image": {uid: index / 100 + offset + tilt for index, uid in enumerate(UIDS)}}
-    figures |= {key: dict.fromkeys(UIDS, value) for key, value in baselines.items()}
+    metrics = {"generated/image": {uid: index / 100 + offset + tilt for index, uid in enumerate(UIDS)}}
+    metrics |= {key: dict.fromkeys(UIDS, value) for key, value in baselines.items()}
     return AblationRun(
-        variant=variant, seed=seed, by_asset={key: {"chamfer_l1": each} for key, each in figures.items()}, cost={}
+        variant=variant, seed=seed, by_asset={key: {"chamfer_l1": each} for key, each in metrics.items()}, cost={}
     )
 
 
@@ -57,6 +57,6 @@ def test_baselines_come_from_the_full_run_and_the_table_has_a_line_for_each() ->
 
 def test_runs_on_other_assets_are_not_compared() -> None:
     other = run("other", 0, 0.0)
-    figures = {"generated/image": {"chamfer_l1": {"elsewhere": 0.3}}}
-    rows = rows_by_name([run("full", 0, 0.0), AblationRun(variant="other", seed=0, by_asset=figures, cost=other.cost)])
+    metrics = {"generated/image": {"chamfer_l1": {"elsewhere": 0.3}}}
+    rows = rows_by_name([run("full", 0, 0.0), AblationRun(variant="other", seed=0, by_asset=metrics, cost=other.cost)])
     assert "change" not in rows["other"]

@@ -44,7 +44,7 @@ def trained() -> AttributeReader:
 
 @pytest.mark.slow
 def test_held_out_shapes_are_read_right() -> None:
-    """A third of the default's objects; the default's figures are in data/metrics/attribute_reader.json."""
+    """A third of the default's objects; the default's metrics are in data/metrics/attribute_reader.json."""
     table = accuracies(read_examples(trained(), held_out()), held_out())
     assert np.mean([names["category"] for names in table.values()]) >= 0.97
     assert mean_accuracy(trained(), held_out()) >= 0.75

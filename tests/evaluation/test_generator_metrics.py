@@ -1,4 +1,4 @@
-"""What the set figures compare, from shards as the stages write them."""
+"""What the set metrics compare, from shards as the stages write them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One asset's figures, with a real tokenizer that has learnt a sphere of radius 0.6."""
+"""One asset's metrics, with a real tokenizer that has learnt a sphere of radius 0.6."""
 
 from functools import cache
 
@@ -40,7 +40,7 @@ def test_a_samples_volume_is_that_of_the_field_that_its_shape_was_taken_from(mon
     candidates = [Candidate("generated", "image", sphere(RADIUS), TOKENS, each) for each in ("fp32", "bf16")]
     full, half = measure_asset(work_of(*candidates), tokenizer=tokenizer(), config=CONFIG, seed=0)
     assert asked == ["fp32", "bf16"]
-    assert full.figures["volume_iou"] == 0 and half.figures["volume_iou"] == pytest.approx(0.113, abs=0.03)
+    assert full.metrics["volume_iou"] == 0 and half.metrics["volume_iou"] == pytest.approx(0.113, abs=0.03)
 
 
 def test_each_candidate_is_measured_by_what_it_has() -> None:
@@ -51,11 +51,11 @@ def test_each_candidate_is_measured_by_what_it_has() -> None:
         Candidate("generated", "image"),
     )
     decoded, same, small, failed = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)
-    assert same.figures["volume_iou"] == pytest.approx(1, abs=0.02) and same.figures["f_score@0.05"] > 0.99
-    assert decoded.figures["volume_iou"] > 0.8 and decoded.figures["chamfer_l1"] < 0.15
-    assert small.figures["chamfer_l1"] > 0.5
+    assert same.metrics["volume_iou"] == pytest.approx(1, abs=0.02) and same.metrics["f_score@0.05"] > 0.99
+    assert decoded.metrics["volume_iou"] > 0.8 and decoded.metrics["chamfer_l1"] < 0.15
+    assert small.metrics["chamfer_l1"] > 0.5
     assert [each.is_failure for each in (decoded, same, small, failed)] == [False, False, False, True]
-    assert failed.figures["volume_iou"] == 0 and failed.figures.keys() == same.figures.keys()
+    assert failed.metrics["volume_iou"] == 0 and failed.metrics.keys() == same.metrics.keys()
 
 
 def test_a_reader_reads_every_candidate_that_has_a_surface() -> None:
@@ -71,7 +71,7 @@ def test_a_reader_reads_every_candidate_that_has_a_surface() -> None:
     assert decoded.reading is not None and found.reading == reader.read(small) and failed.reading is None
     unread = measure_asset(work, tokenizer=tokenizer(), config=CONFIG, seed=0)
     assert [each.reading for each in unread] == [None] * 3
-    assert [each.figures for each in unread] == [each.figures for each in (decoded, found, failed)]
+    assert [each.metrics for each in unread] == [each.metrics for each in (decoded, found, failed)]
 
 
 def test_a_short_evaluation_takes_the_same_assets_of_any_list_and_says_that_it_is_short() -> None:

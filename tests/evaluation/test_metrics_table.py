@@ -28,7 +28,7 @@ def test_the_table_names_prompt_and_method() -> None:
     assert generated.endswith("0.9000 [0.9000, 0.9000]")
 
 
-def test_counts_and_costs_stand_beside_the_figures() -> None:
+def test_counts_and_costs_stand_beside_the_metrics() -> None:
     scores = Scores("round_trip", "all", costs=[Cost(0.5, 100.0), Cost(1.5, 200.0), Cost(0.7, 150.0)])
     scores.add("a", [{"cd": 0.5}], failures=1)
     summary = scores.summary(seed=0)

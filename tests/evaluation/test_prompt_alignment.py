@@ -31,7 +31,7 @@ def work() -> list[AlignmentWork]:
     ]
 
 
-def test_figures_are_cosines_of_pictures_and_captions(clip: Path) -> None:
+def test_metrics_are_cosines_of_pictures_and_captions(clip: Path) -> None:
     config = AlignmentConfig(clip=(str(clip),), num_views=2, resolution=32)
     found = measure_alignment(work(), config, map_assets=map_here)
     name = f"small-clip-{weights_hash(clip)[:8]}"

@@ -23,7 +23,7 @@ def names(count: int) -> list[str]:
     return [f"box-{index}" for index in range(count)]
 
 
-def figures_of(shapes: list[Mesh | None], truths: list[Mesh], *, with_earth_mover: bool = False) -> dict[str, float]:
+def metrics_of(shapes: list[Mesh | None], truths: list[Mesh], *, with_earth_mover: bool = False) -> dict[str, float]:
     table = measure_sets(
         {"one": shapes},
         truths,
@@ -38,17 +38,17 @@ def figures_of(shapes: list[Mesh | None], truths: list[Mesh], *, with_earth_move
 
 def test_a_set_drawn_twice_covers_itself() -> None:
     truths = boxes(6, seed=0)
-    figures = figures_of(list(truths), truths)
-    assert figures["num_shapes"] == 6 and figures["cov_cd"] == 1 and figures["1nna_cd"] == 0
-    assert figures["mmd_cd"] < 0.05  # what two draws of 2,048 points differ by
-    assert not any(name.endswith("emd") for name in figures)
+    metrics = metrics_of(list(truths), truths)
+    assert metrics["num_shapes"] == 6 and metrics["cov_cd"] == 1 and metrics["1nna_cd"] == 0
+    assert metrics["mmd_cd"] < 0.05  # what two draws of 2,048 points differ by
+    assert not any(name.endswith("emd") for name in metrics)
 
 
 @pytest.mark.slow
 def test_shapes_of_one_kind_cannot_be_told_apart() -> None:
     """Were the points of all shapes drawn with the same random numbers, 1-NNA would lie far above a half."""
     drawn = boxes(80, seed=1)
-    assert figures_of(list(drawn[:40]), drawn[40:])["1nna_cd"] == pytest.approx(0.5, abs=0.2)
+    assert metrics_of(list(drawn[:40]), drawn[40:])["1nna_cd"] == pytest.approx(0.5, abs=0.2)
 
 
 def test_no_two_shapes_share_their_random_numbers() -> None:
@@ -64,9 +64,9 @@ def test_no_two_shapes_share_their_random_numbers() -> None:
 
 def test_an_empty_shape_counts_as_a_point_at_the_origin() -> None:
     truths = [sphere(0.3 + 0.1 * index) for index in range(4)]
-    whole, broken = figures_of(list(truths), truths), figures_of([None, *truths[1:]], truths)
+    whole, broken = metrics_of(list(truths), truths), metrics_of([None, *truths[1:]], truths)
     assert broken["num_shapes"] == 4 and broken["mmd_cd"] > whole["mmd_cd"]
-    nothing = figures_of([None] * 4, truths)
+    nothing = metrics_of([None] * 4, truths)
     assert nothing["mmd_cd"] == pytest.approx(2 * np.mean([0.3, 0.4, 0.5, 0.6]), rel=0.02)  # both ways
     assert nothing["cov_cd"] == 0.25 and nothing["1nna_cd"] == 1
 
@@ -86,10 +86,10 @@ def test_clouds_are_taken_as_they_are() -> None:
     )
 
 
-def test_the_earth_movers_figures_come_on_request() -> None:
+def test_the_earth_movers_metrics_come_on_request() -> None:
     truths = [sphere(0.3), box()]
-    figures = figures_of(list(truths), truths, with_earth_mover=True)
-    assert figures["cov_emd"] == 1 and figures["1nna_emd"] == 0 and 0 < figures["mmd_emd"] < 0.1
+    metrics = metrics_of(list(truths), truths, with_earth_mover=True)
+    assert metrics["cov_emd"] == 1 and metrics["1nna_emd"] == 0 and 0 < metrics["mmd_emd"] < 0.1
 
 
 def test_the_first_seed_is_taken_and_its_failure_is_not_passed_over(tmp_path: Path) -> None:

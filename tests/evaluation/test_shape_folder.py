@@ -37,12 +37,12 @@ def report_of(predicted: Path, true: Path, **options: Any) -> dict[str, Any]:
     return to_report(scored, CONFIG, without_truth=without_truth, sets=options.get("sets", "cd"))
 
 
-def test_a_folder_against_itself_has_the_best_figures(tmp_path: Path) -> None:
+def test_a_folder_against_itself_has_the_best_metrics(tmp_path: Path) -> None:
     true, predicted = write(tmp_path / "true", SHAPES), write(tmp_path / "predicted", SHAPES, ".obj")
     report = report_of(predicted, true)
     assert (report["num_assets"], report["num_failures"]) == (3, 0)
-    assert report["figures"]["volume_iou"]["mean"] > 0.99
-    assert report["figures"]["chamfer_l1"]["high"] < 0.15  # 500 points drawn twice
+    assert report["metrics"]["volume_iou"]["mean"] > 0.99
+    assert report["metrics"]["chamfer_l1"]["high"] < 0.15  # 500 points drawn twice
     assert report["sets"]["cov_cd"] == 1 and report["sets"]["1nna_cd"] == 0 and report["sets"]["num_shapes"] == 3
     assert report["assets"].keys() == SHAPES.keys()
     assert "sets" not in report_of(predicted, true, sets="none")
@@ -58,10 +58,10 @@ def test_missing_and_broken_predictions_are_failures_that_count(tmp_path: Path) 
     assert report["num_assets"] == 3 and report["num_failures"] == 2
     assert report["failures"]["ball"] == "missing" and report["failures"]["ring"].startswith("parse_error")
     assert report["without_truth"] == ["of-no-truth"]
-    for name, row in report["figures"].items():
+    for name, row in report["metrics"].items():
         assert row["num_assets"] == 3, name
-    assert report["figures"]["volume_iou"]["mean"] == pytest.approx(
-        whole["figures"]["volume_iou"]["mean"] / 3, abs=0.01
+    assert report["metrics"]["volume_iou"]["mean"] == pytest.approx(
+        whole["metrics"]["volume_iou"]["mean"] / 3, abs=0.01
     )
     assert report["sets"]["num_shapes"] == 3 and report["sets"]["mmd_cd"] > whole["sets"]["mmd_cd"]
     text = to_text(report)
@@ -69,7 +69,7 @@ def test_missing_and_broken_predictions_are_failures_that_count(tmp_path: Path) 
 
 
 def test_an_error_of_our_own_is_a_failure_with_its_name(tmp_path: Path) -> None:
-    """One file that brings out a bug must not take the other files' figures with it."""
+    """One file that brings out a bug must not take the other files' metrics with it."""
     true, predicted = write(tmp_path / "true", SHAPES), write(tmp_path / "predicted", SHAPES)
 
     def call(function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
@@ -86,7 +86,7 @@ def test_all_failed_is_a_report_too(tmp_path: Path) -> None:
     predicted.mkdir()
     (predicted / "a.ply").write_bytes(b"")
     report = report_of(predicted, true)
-    assert report["num_failures"] == 2 and report["figures"]["volume_iou"]["mean"] == 0
+    assert report["num_failures"] == 2 and report["metrics"]["volume_iou"]["mean"] == 0
 
 
 def test_points_among_meshes_leave_out_what_only_meshes_have(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_points_among_meshes_leave_out_what_only_meshes_have(tmp_path: Path) -> 
     write_ply(PointCloud(SHAPES["ball"].vertices), predicted / "ball.ply")
     report = report_of(predicted, true)
     assert report["compared_as"] == "points" and report["num_failures"] == 0
-    assert {"normal_consistency", "volume_iou"}.isdisjoint(report["figures"])
-    assert all({"normal_consistency", "volume_iou"}.isdisjoint(figures) for figures in report["assets"].values())
+    assert {"normal_consistency", "volume_iou"}.isdisjoint(report["metrics"])
+    assert all({"normal_consistency", "volume_iou"}.isdisjoint(metrics) for metrics in report["assets"].values())
 
 
 def test_hashes_name_the_test_and_its_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The figures of each representation for shapes whose answer is known, and those of a tokenizer that has learnt one."""
+"""The metrics of each representation for shapes whose answer is known, and those of a tokenizer that has learnt one."""
 
 import logging
 from dataclasses import replace
@@ -12,10 +12,10 @@ from tiny_tokenizers import RADIUS, SMALL, train_sphere_tokenizer
 
 from ltm3d.errors import ConfigError
 from ltm3d.evaluation import tokenizer_metrics as reconstruction
-from ltm3d.evaluation.clouds import cloud_figures
-from ltm3d.evaluation.faces import face_figures
+from ltm3d.evaluation.clouds import cloud_metrics
+from ltm3d.evaluation.faces import face_metrics
 from ltm3d.evaluation.measurement import map_here
-from ltm3d.evaluation.splats import picture_figures, true_pictures
+from ltm3d.evaluation.splats import picture_metrics, true_pictures
 from ltm3d.evaluation.tokenizer_metrics import Encoded, ReconstructionConfig, circumstances, measure_reconstructions
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
@@ -40,26 +40,26 @@ def ball_tokenizer() -> SdfTokenizer:
 def test_a_shifted_cloud_is_as_far_as_it_is_shifted() -> None:
     points = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     shifted = PointCloud(points[::-1] + np.float32([0.01, 0, 0]))
-    assert cloud_figures(shifted, points, rng=np.random.default_rng(0))["emd"] == pytest.approx(0.01, abs=1e-5)
+    assert cloud_metrics(shifted, points, rng=np.random.default_rng(0))["emd"] == pytest.approx(0.01, abs=1e-5)
     rng = np.random.default_rng(0)
     surface = sphere(0.5).vertices
-    assert cloud_figures(None, surface, rng=rng)["emd"] == pytest.approx(0.5, abs=1e-3)
-    assert cloud_figures(PointCloud(surface * 1.1), surface, rng=rng)["emd"] > 0.05
+    assert cloud_metrics(None, surface, rng=rng)["emd"] == pytest.approx(0.5, abs=1e-3)
+    assert cloud_metrics(PointCloud(surface * 1.1), surface, rng=rng)["emd"] > 0.05
 
 
 def test_faces_count_only_with_all_nine_coordinates() -> None:
     solid = box((1.9, 1.0, 0.5))
     target = Mesh(dequantize(quantize(solid.vertices, 64), 64), solid.faces)
-    whole = face_figures(target, target, num_cells=64)
+    whole = face_metrics(target, target, num_cells=64)
     assert whole == {"triangle_accuracy": 1.0, "is_watertight": 1.0, "face_count_error": 0.0}
     moved = target.vertices.copy()
     moved[0, 0] += 2 / 63  # one cell: every face at that corner is wrong, and still the box is closed
-    figures = face_figures(Mesh(moved, target.faces), target, num_cells=64)
-    assert figures["triangle_accuracy"] == pytest.approx(1 - (target.faces == 0).any(axis=1).mean())
-    assert figures["is_watertight"] == 1 and figures["face_count_error"] == 0
-    half = face_figures(Mesh(target.vertices, target.faces[:6]), target, num_cells=64)
+    metrics = face_metrics(Mesh(moved, target.faces), target, num_cells=64)
+    assert metrics["triangle_accuracy"] == pytest.approx(1 - (target.faces == 0).any(axis=1).mean())
+    assert metrics["is_watertight"] == 1 and metrics["face_count_error"] == 0
+    half = face_metrics(Mesh(target.vertices, target.faces[:6]), target, num_cells=64)
     assert half == {"triangle_accuracy": 0.5, "is_watertight": 0.0, "face_count_error": 0.5}
-    assert face_figures(None, target, num_cells=64)["triangle_accuracy"] == 0
+    assert face_metrics(None, target, num_cells=64)["triangle_accuracy"] == 0
 
 
 @pytest.mark.slow
@@ -68,8 +68,8 @@ def test_fitted_gaussians_give_the_pictures_and_none_give_few() -> None:
     config = GaussiansTargetConfig(num_gaussians=400, num_views=8, resolution=48, fit=FitConfig(num_steps=80))
     target, _ = build_gaussians_target(mesh, config=config, rng=np.random.default_rng(0))
     rgbas, cameras = true_pictures(mesh, num_views=3, resolution=48, rng=np.random.default_rng(1))
-    fitted = picture_figures(from_parameters(target["gaussians"].astype(np.float32)), rgbas, cameras)
-    empty = picture_figures(None, rgbas, cameras)
+    fitted = picture_metrics(from_parameters(target["gaussians"].astype(np.float32)), rgbas, cameras)
+    empty = picture_metrics(None, rgbas, cameras)
     assert fitted["psnr"] > 22 and fitted["ssim"] > 0.8
     assert empty["psnr"] < 15 and empty["ssim"] < fitted["ssim"]
 
@@ -89,7 +89,7 @@ def test_only_what_is_decoded_has_seconds_and_memory() -> None:
     assert all(cost.seconds > 0 and cost.peak_memory > 10 for row in rows + cloud_rows for cost in row.costs)
 
 
-def test_pictures_figures_say_their_size_and_which_is_skipped() -> None:
+def test_pictures_metrics_say_their_size_and_which_is_skipped() -> None:
     config = ReconstructionConfig(num_views=3, view_resolution=48)
     gaussians = GaussiansTokenizer(GaussiansTokenizerConfig(**SMALL))
     facts = circumstances(gaussians, config)
@@ -112,8 +112,8 @@ def test_the_ceiling_is_the_true_field_through_the_same_grid() -> None:
     assert all(set(row.by_asset) == {"a", "b"} and row.failures == 0 for row in rows)
     coarse, ceiling = (by_row["ceiling", resolution].by_asset["a"] for resolution in ("16^3", "32^3"))
     decoded = by_row["round_trip", "32^3"].by_asset["a"]
-    for figure in ("volume_iou", "near_iou"):
-        assert 0.8 < coarse[figure] < ceiling[figure] < 1, "of the extracted mesh: a finer grid gives more"
+    for metric in ("volume_iou", "near_iou"):
+        assert 0.8 < coarse[metric] < ceiling[metric] < 1, "of the extracted mesh: a finer grid gives more"
     assert 0.7 < decoded["near_iou"] < 1 and ceiling["chamfer_l1"] < decoded["chamfer_l1"]
 
 
@@ -140,7 +140,7 @@ def test_a_stored_cloud_is_measured_with_as_many_points_as_the_decoded_one(monke
         counts.append(len(cloud.points))
         return {}
 
-    monkeypatch.setattr(reconstruction, "cloud_figures", count_points)
+    monkeypatch.setattr(reconstruction, "cloud_metrics", count_points)
     asset = Encoded("a", sphere(RADIUS), TOKENS, PointCloud(RADIUS * points))
     measure = ReconstructionConfig(num_points=2000, num_cloud_points=1000)
     measure_reconstructions(PointCloudTokenizer(config), [asset], config=measure, seed=0)

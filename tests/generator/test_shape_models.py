@@ -218,6 +218,6 @@ def test_eight_shapes_are_memorised_from_their_pictures(scene: Scene, models: Sh
         np.array([chamfer_l1(*pair) for pair in zip(shapes, truth, strict=True)]) for shapes in (generated, round_trip)
     )
     others = np.array([chamfer_l1(a, b) for i, a in enumerate(truth) for b in truth[:i]])
-    figures = f"generated {of_generated}, round trip {of_round_trip}, between shapes {others.mean():.3f}"
-    assert of_round_trip.mean() < others.mean() / 8, figures
-    assert of_generated.mean() < 1.2 * of_round_trip.mean(), figures
+    metrics = f"generated {of_generated}, round trip {of_round_trip}, between shapes {others.mean():.3f}"
+    assert of_round_trip.mean() < others.mean() / 8, metrics
+    assert of_generated.mean() < 1.2 * of_round_trip.mean(), metrics

@@ -45,7 +45,7 @@ def test_concentric_spheres_are_as_far_as_their_radii() -> None:
     assert earth_mover(0.8 * directions, 0.5 * directions) == pytest.approx(0.3, abs=1e-6)
 
 
-def test_the_figure_is_that_of_the_exact_solver_alone() -> None:
+def test_the_metric_is_that_of_the_exact_solver_alone() -> None:
     a = sample_surface(sphere(0.8), 700, np.random.default_rng(0)).points
     b = sample_surface(torus(), 700, np.random.default_rng(1)).points
     distances = cdist(a.astype(np.float64), b.astype(np.float64))

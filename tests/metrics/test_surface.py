@@ -19,7 +19,7 @@ def test_nearest_is_that_of_brute_force() -> None:
     assert distance == pytest.approx(every.min(axis=1), abs=1e-6)
 
 
-def test_figures_of_two_points_by_hand() -> None:
+def test_metrics_of_two_points_by_hand() -> None:
     a = np.array([[0, 0, 0], [1, 0, 0]], np.float32)
     b = np.array([[0, 0, 0.1]], np.float32)
     far = np.sqrt(1.01)
@@ -48,16 +48,16 @@ def test_normals_count_whatever_their_sign_and_fall_when_turned() -> None:
     assert normal_consistency(a.points, a.normals, b.points, quarter) == pytest.approx(1 / 3, abs=0.02)
 
 
-def test_all_figures_at_once_are_the_single_ones() -> None:
+def test_all_metrics_at_once_are_the_single_ones() -> None:
     a, b = sphere_samples(0.8), sphere_samples(0.78, 1)
-    figures = surface_metrics(
+    metrics = surface_metrics(
         a.points, b.points, thresholds=(0.01, 0.02, 0.05), normals_a=a.normals, normals_b=b.normals
     )
-    assert list(figures) == ["chamfer_l1", "f_score@0.01", "f_score@0.02", "f_score@0.05", "normal_consistency"]
-    assert figures["chamfer_l1"] == pytest.approx(chamfer_l1(a.points, b.points))
-    assert figures["f_score@0.02"] == pytest.approx(f_score(a.points, b.points, 0.02))
+    assert list(metrics) == ["chamfer_l1", "f_score@0.01", "f_score@0.02", "f_score@0.05", "normal_consistency"]
+    assert metrics["chamfer_l1"] == pytest.approx(chamfer_l1(a.points, b.points))
+    assert metrics["f_score@0.02"] == pytest.approx(f_score(a.points, b.points, 0.02))
     expected = normal_consistency(a.points, a.normals, b.points, b.normals)
-    assert figures["normal_consistency"] == pytest.approx(expected)
+    assert metrics["normal_consistency"] == pytest.approx(expected)
     assert "normal_consistency" not in surface_metrics(a.points, b.points, thresholds=())
 
 
@@ -66,24 +66,24 @@ def test_an_empty_set_is_an_error() -> None:
         chamfer_l1(np.zeros((0, 3), np.float32), uniform_points(3))
 
 
-def test_figures_are_those_of_scipy_in_double_precision() -> None:
+def test_metrics_are_those_of_scipy_in_double_precision() -> None:
     a, b = sphere_samples(0.8), sample_surface(torus(), 15_000, np.random.default_rng(1))
     (distance_a, index_b), (distance_b, index_a) = (
         cKDTree(there.points.astype(np.float64)).query(here.points.astype(np.float64))
         for here, there in ((a, b), (b, a))
     )
-    figures = surface_metrics(a.points, b.points, thresholds=(0.05, 0.2), normals_a=a.normals, normals_b=b.normals)
-    assert figures["chamfer_l1"] == pytest.approx(distance_a.mean() + distance_b.mean(), rel=1e-6)
+    metrics = surface_metrics(a.points, b.points, thresholds=(0.05, 0.2), normals_a=a.normals, normals_b=b.normals)
+    assert metrics["chamfer_l1"] == pytest.approx(distance_a.mean() + distance_b.mean(), rel=1e-6)
     for threshold in (0.05, 0.2):
         precision, recall = np.mean(distance_a < threshold), np.mean(distance_b < threshold)
-        assert figures[f"f_score@{threshold:g}"] == pytest.approx(
+        assert metrics[f"f_score@{threshold:g}"] == pytest.approx(
             2 * precision * recall / (precision + recall), abs=1e-4
         )
     cosines = [
         np.abs((a.normals * b.normals[index_b]).sum(axis=1)),
         np.abs((b.normals * a.normals[index_a]).sum(axis=1)),
     ]
-    assert figures["normal_consistency"] == pytest.approx((cosines[0].mean() + cosines[1].mean()) / 2, abs=1e-5)
+    assert metrics["normal_consistency"] == pytest.approx((cosines[0].mean() + cosines[1].mean()) / 2, abs=1e-5)
 
 
 def test_distances_are_those_of_open3d() -> None:

@@ -9,8 +9,8 @@ from ltm3d.metrics.volume import iou
 
 def test_iou_of_nested_spheres_is_the_ratio_of_their_volumes() -> None:
     points = uniform_points(200_000)
-    figure = iou(sphere_distance(points, 0.5) < 0, sphere_distance(points, 0.8) < 0)
-    assert figure == pytest.approx((0.5 / 0.8) ** 3, abs=0.01)
+    metric = iou(sphere_distance(points, 0.5) < 0, sphere_distance(points, 0.8) < 0)
+    assert metric == pytest.approx((0.5 / 0.8) ** 3, abs=0.01)
 
 
 def test_limits() -> None:
@@ -26,7 +26,7 @@ def test_translated_cubes_have_their_closed_form() -> None:
 
 
 @pytest.mark.parametrize("other", [sphere(0.6), torus(), box((1.2, 0.5, 1.6), (0.1, 0.1, 0.0))])
-def test_figure_is_that_of_exact_mesh_booleans(other: Mesh) -> None:
+def test_metric_is_that_of_exact_mesh_booleans(other: Mesh) -> None:
     """manifold3d cuts the meshes themselves; 200,000 points have a deviation of 0.003."""
     import manifold3d
 

@@ -26,8 +26,8 @@ def keep(item: ablations.Item, value: float) -> None:
     """Write a result as a run would."""
     path = ablations.result_file(item)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figures = {f"generated/{prompt}": {"chamfer_l1": {"a": value, "b": value}} for prompt in ("image", "text", "both")}
-    document = {"variant": item[0], "seed": item[1], "by_asset": figures, "cost": {}}
+    metrics = {f"generated/{prompt}": {"chamfer_l1": {"a": value, "b": value}} for prompt in ("image", "text", "both")}
+    document = {"variant": item[0], "seed": item[1], "by_asset": metrics, "cost": {}}
     path.write_text(json.dumps({**document, "identity": ablations.identity(ablations.settings_of(item))}))
 
 

@@ -57,14 +57,14 @@ def test_every_representation_is_measured_by_the_same_protocol(tmp_path: Path, r
         assert retrieved["num_failures"] == 0
         assert ("volume_iou" in generated) == (name == "sdf")
         by_asset = json.loads((tmp_path / "data" / "metrics" / f"generator_{name}_assets.json").read_text())
-        figures = by_asset["generated/image"]
-        assert figures["test-big"]["chamfer_l1"] < 0.1, "a ball beside itself"
-        assert figures["test-small"]["chamfer_l1"] > figures["test-big"]["chamfer_l1"], "the failure counts, and badly"
+        metrics = by_asset["generated/image"]
+        assert metrics["test-big"]["chamfer_l1"] < 0.1, "a ball beside itself"
+        assert metrics["test-small"]["chamfer_l1"] > metrics["test-big"]["chamfer_l1"], "the failure counts, and badly"
         assert by_asset["retrieval/image"]["test-big"]["chamfer_l1"] == pytest.approx(2 * 0.1, rel=0.1)
         assert document["sets"]["image/generated"]["num_shapes"] == 2
         assert set(document["skipped"]) == {"ulip2", "uni3d", "attributes"}
         assert generated[f"clip_image:{clip}"] < document["none"]["true_mesh"][f"clip_image:{clip}"] == pytest.approx(1)
-        assert -1 <= figures["test-big"][f"clip_text:{clip}"] <= 1
+        assert -1 <= metrics["test-big"][f"clip_text:{clip}"] <= 1
         assert (tmp_path / "data" / "gallery" / name / "index.html").is_file()
     for hashed in ("test_ids_sha256", "references_sha256", "retrieval_ids_sha256"):
         (digest,) = {document[hashed] for document in documents.values()}

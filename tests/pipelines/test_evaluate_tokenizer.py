@@ -1,4 +1,4 @@
-"""What the stage writes and its gallery shows; the figures themselves are tested in tests/evaluation."""
+"""What the stage writes and its gallery shows; the metrics themselves are tested in tests/evaluation."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_inputs_stand_beside_reconstructions_worst_first(tokenizer: SdfTokenizer
     ]
     items = reconstructed_items(tokenizer, assets, entries, scores, decode=DecodeConfig(resolution=16))
     assert [item.uid for item in items] == ["worse", "bad", "good"]
-    assert [item.figures["chamfer_l1"] for item in items] == [0.7, 0.4, 0.1]
+    assert [item.metrics["chamfer_l1"] for item in items] == [0.7, 0.4, 0.1]
     assert [item.truth for item in items] == [ball, cube, ball], "what the target stands for, else the mesh"
     assert all(isinstance(item.samples[0], Mesh) for item in items)
     assert items[0].caption == "a worse one" and items[0].prompt_kind == "none"

@@ -16,7 +16,7 @@ from pipelines import _stage
 
 def main():
     with _stage.stage("NAME", minutes="1 minute", disk="1 MB") as stage:
-        stage.tracker.log_metrics({"figure": stage.seed})
+        stage.tracker.log_metrics({"metric": stage.seed})
         out = stage.data / "NAME.txt"
         out.write_text(str(stage.seed))
 
@@ -38,9 +38,9 @@ def run(folder: Path, repository: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
-def figures(checkout: Path) -> list[float]:
+def metrics(checkout: Path) -> list[float]:
     """The seeds of the runs that a checkout's database holds; each of the two stages has one a repro."""
-    query = "select value from metrics where key = 'figure' order by value"
+    query = "select value from metrics where key = 'metric' order by value"
     values = [value for (value,) in ask(checkout, query)]
     assert values[::2] == values[1::2]
     return values[::2]
@@ -66,15 +66,15 @@ def test_what_an_experiment_logs_is_in_the_main_checkouts_database(tmp_path: Pat
         run(checkout, repository, *command)
 
     run(checkout, repository, *dvc, "exp", "run", "--temp", "--set-param", "seed=11")
-    assert figures(checkout) == [11]
+    assert metrics(checkout) == [11]
     run(checkout, repository, *dvc, "exp", "run", "--queue", "--set-param", "seed=12")
     run(checkout, repository, *dvc, "exp", "queue-worker", "here")  # what `dvc queue start` starts as a daemon
-    assert figures(checkout) == [11, 12]
+    assert metrics(checkout) == [11, 12]
     run(checkout, repository, "git", "worktree", "add", "-q", str(tmp_path / "tree"))
     run(tmp_path / "tree", repository, *dvc, "repro")
-    assert figures(checkout) == [5, 11, 12]
+    assert metrics(checkout) == [5, 11, 12]
     run(tmp_path / "tree", repository, *dvc, "exp", "run", "--temp", "--set-param", "seed=13")
-    assert figures(checkout) == [5, 11, 12, 13]
+    assert metrics(checkout) == [5, 11, 12, 13]
     assert [path.parent for path in tmp_path.rglob("mlflow.db")] == [checkout], "and nowhere else"
     seeds = "select distinct tags.value, params.value from tags join params using (run_uuid) where tags.key = 'repro'"
     together = ask(checkout, f"{seeds} and params.key = 'seed'")

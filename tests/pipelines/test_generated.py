@@ -97,7 +97,7 @@ def test_an_item_a_prompt_with_its_samples_and_a_gap_where_one_failed(data: Path
     failed = [item for item in items if None in item.samples]
     assert failed and all(item.prompt_kind == "image" for item in failed)
     assert all(len(item.samples) == 2 and isinstance(item.samples[0], Mesh) for item in items)
-    assert all(item.figures == {"chamfer_l1": 0.5} and item.prompt_image is not None for item in items)
+    assert all(item.metrics == {"chamfer_l1": 0.5} and item.prompt_image is not None for item in items)
 
 
 def test_the_steps_shown_end_in_the_stored_sample(data: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -41,7 +41,7 @@ promotion:
     chosen: {name: image/generated/chamfer_l1, better: lower}
     required: [{name: image/generated/chamfer_l1, below: none/category_mean/chamfer_l1}]
 """
-FIGURES = {
+METRICS = {
     "protocol": "eval/v1",
     "test_ids_sha256": "abc",
     "image": {
@@ -100,7 +100,7 @@ def write_data(data: Path) -> None:
     (data / "gallery" / "sdf").mkdir(parents=True)
     (data / "gallery" / "sdf" / "index.html").write_text("<p>gallery</p>")
     (data / "metrics").mkdir()
-    (data / "metrics" / "generator_sdf.json").write_text(json.dumps(FIGURES))
+    (data / "metrics" / "generator_sdf.json").write_text(json.dumps(METRICS))
     (data / "metrics" / "generator_sdf_assets.json").write_text(json.dumps(BY_ASSET))
     measured = [MADE | {"stage": "evaluate_generator@sdf"}]
     (data / "metrics" / "generator_sdf_provenance.json").write_text(json.dumps(measured))
@@ -138,7 +138,7 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     assert receipts[0] == receipts[1]
     receipt = json.loads(receipts[0])
     assert receipt["uri"] == "models:/ltm3d-sdf/1"
-    assert receipt["figures"] == {
+    assert receipt["metrics"] == {
         "image/generated/chamfer_l1": 0.1,
         "image/generated/f_score_at_0.02": 0.5,
         "none/category_mean/chamfer_l1": 0.4,
@@ -147,7 +147,7 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     tracking_uri = f"sqlite:///{checkout / 'mlflow.db'}"
     version = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
     assert version is not None
-    assert set(receipt) - {"model", "version", "uri", "figures"} <= set(version.tags)
+    assert set(receipt) - {"model", "version", "uri", "metrics"} <= set(version.tags)
     assert version.tags["protocol"] == "eval/v1" and len(version.tags["tokenizer_hash"]) == 64
     assert len(version.tags["git_commit"]) == 40 and version.tags["git_dirty"] == "false"
     assert version.tags["code.build_targets/sdf"] == version.tags["code.train_generator/sdf"] == "c" * 64
@@ -159,7 +159,7 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     measured = read_card_json(version, "measured_with.json", tracking_uri)
     assert measured == {"evaluate_generator@sdf": [MADE | {"stage": "evaluate_generator@sdf"}]}
     files = {item.path for item in open_client(tracking_uri).list_artifacts(version.run_id, "model_card")}
-    assert {"model_card/params.yaml", "model_card/figures.json", "model_card/per_asset.json"} <= files
+    assert {"model_card/params.yaml", "model_card/generator_metrics.json", "model_card/per_asset.json"} <= files
     card = checkout / "card"
     for name in ("dvc.lock", "training_attribution.csv", "README.md", "metrics"):
         assert download_card(version, name, card, tracking_uri) is not None
@@ -168,7 +168,7 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
     text = (card / "README.md").read_text()
     assert "| CC-BY-4.0 | 1 | credit to the authors |" in text and "| image | generated | 0.1000" in text
     assert open_client(tracking_uri).get_model_version("ltm3d-sdf", "1").description == text
-    assert (card / "metrics" / "generator_sdf.json").read_text() == json.dumps(FIGURES)
+    assert (card / "metrics" / "generator_sdf.json").read_text() == json.dumps(METRICS)
     gallery = open_client(tracking_uri).list_artifacts(version.run_id, "gallery/sdf")
     assert [item.path for item in gallery] == ["gallery/sdf/index.html"]
 
@@ -199,14 +199,14 @@ def test_the_stage_registers_once_and_writes_the_same_receipt(checkout: Path, re
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_same_weights_again_keep_what_their_version_was_made_of(checkout: Path, repository: Path) -> None:
-    """New figures are taken; commit, state of the tree, settings and lock of the first time stay."""
+    """New metrics are taken; commit, state of the tree, settings and lock of the first time stay."""
     assert run_register(checkout, repository).returncode == 0
     tracking_uri = f"sqlite:///{checkout / 'mlflow.db'}"
     before = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
     assert before is not None
     (checkout / "code.py").write_text("changed\n")
     (checkout / "params.yaml").write_text(PARAMS.replace("recipe: smoke", "recipe: other"))
-    measured = json.loads(json.dumps(FIGURES))
+    measured = json.loads(json.dumps(METRICS))
     measured["image"]["generated"]["chamfer_l1"] = 0.09
     (checkout / "data/metrics/generator_sdf.json").write_text(json.dumps(measured))
     try:
@@ -214,12 +214,12 @@ def test_the_same_weights_again_keep_what_their_version_was_made_of(checkout: Pa
     finally:
         (checkout / "code.py").unlink()
         (checkout / "params.yaml").write_text(PARAMS)
-        (checkout / "data/metrics/generator_sdf.json").write_text(json.dumps(FIGURES))
+        (checkout / "data/metrics/generator_sdf.json").write_text(json.dumps(METRICS))
     assert done.returncode == 0, done.stderr[-3000:]
     after = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
     assert after is not None and after.version == before.version
     changed = {key for key in before.tags.keys() | after.tags.keys() if before.tags.get(key) != after.tags.get(key)}
-    assert changed == {"figure.image/generated/chamfer_l1"}
+    assert changed == {"metric.image/generated/chamfer_l1"}
     folder = checkout / "card-again"
     settings = download_card(after, "params.yaml", folder, tracking_uri)
     assert settings is not None and settings.read_text() == PARAMS
@@ -247,7 +247,7 @@ def test_a_receipt_is_held_against_the_registry(checkout: Path, tmp_path: Path) 
         bundle.with_name("away").rename(bundle)
 
 
-def test_without_figures_it_says_which_stage_to_run(tmp_path: Path) -> None:
+def test_without_metrics_it_says_which_stage_to_run(tmp_path: Path) -> None:
     (tmp_path / "generator_sdf.json").write_text("{}")
     with pytest.raises(DataError, match="run evaluate_generator"):
         read_metrics(tmp_path, "sdf")

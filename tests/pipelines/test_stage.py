@@ -55,7 +55,7 @@ def test_a_stage_has_settings_state_tracker_and_estimate(checkout: Path) -> None
         """
         def main(representation):
             with _stage.stage("toy", representation=representation, minutes="1 minute", disk="2 MB") as stage:
-                stage.tracker.log_metrics({"figure": 4.0})
+                stage.tracker.log_metrics({"metric": 4.0})
                 stage.start_ray()
                 import ray
                 print(ray.get(ray.remote(lambda: 7).remote()), int(ray.cluster_resources()["CPU"]))
@@ -69,9 +69,9 @@ def test_a_stage_has_settings_state_tracker_and_estimate(checkout: Path) -> None
     import sqlite3
 
     with sqlite3.connect(checkout / "mlflow.db") as connection:
-        metrics = dict(connection.execute("select key, value from metrics where key in ('figure', 'stage_seconds')"))
+        metrics = dict(connection.execute("select key, value from metrics where key in ('metric', 'stage_seconds')"))
         (status,) = connection.execute("select status from runs").fetchone()
-    assert metrics["figure"] == 4.0 and metrics["stage_seconds"] > 0
+    assert metrics["metric"] == 4.0 and metrics["stage_seconds"] > 0
     assert status == "FINISHED"
 
 

@@ -26,11 +26,11 @@ def entry(
     protocol: str = "eval/v1",
     **changes: float | None,
 ) -> GateEntry:
-    figures = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
+    metrics = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
     per_asset = {} if values is None else {"cd": {f"a{index}": float(value) for index, value in enumerate(values)}}
     return GateEntry(
         label="model",
-        figures=figures,
+        metrics=metrics,
         per_asset=per_asset,
         protocol=protocol,
         test_set="t",
@@ -42,7 +42,7 @@ def failed_checks(decision: GateDecision) -> list[str]:
     return [row.check for row in decision.table if not row.passed]
 
 
-def test_a_first_model_passes_on_a_prediction_and_its_required_figures() -> None:
+def test_a_first_model_passes_on_a_prediction_and_its_required_metrics() -> None:
     assert decide(entry(), None, GATE).passed
     assert failed_checks(decide(entry(smoke_failure="no surface"), None, GATE)) == ["answers a prompt"]
     assert failed_checks(decide(entry(cd=0.3), None, GATE)) == ["cd < mean_cd"]
@@ -51,13 +51,13 @@ def test_a_first_model_passes_on_a_prediction_and_its_required_figures() -> None
 
 @pytest.mark.parametrize("missing", ["cd", "mean_cd", "recall"])
 @pytest.mark.parametrize("value", [None, float("nan")])
-def test_a_required_figure_that_is_missing_or_not_a_number_fails(missing: str, value: float | None) -> None:
+def test_a_required_metric_that_is_missing_or_not_a_number_fails(missing: str, value: float | None) -> None:
     decision = decide(entry(**{missing: value}), None, GATE)
     assert not decision.passed
     assert missing in " ".join(decision.reasons)
 
 
-def test_a_guarded_figure_may_be_worse_within_its_tolerance_only() -> None:
+def test_a_guarded_metric_may_be_worse_within_its_tolerance_only() -> None:
     assert decide(entry(cd=0.04, iou=0.571), entry(), GATE).passed
     assert failed_checks(decide(entry(cd=0.04, iou=0.569), entry(), GATE)) == ["iou no worse"]
     assert failed_checks(decide(entry(cd=0.04, seconds=1.01), entry(), GATE)) == ["seconds no worse"]

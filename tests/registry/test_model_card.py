@@ -25,7 +25,7 @@ def entry(licence: str, category: str) -> IndexEntry:
     )  # fmt: skip
 
 
-def test_the_card_says_licences_figures_and_limits() -> None:
+def test_the_card_says_licences_metrics_and_limits() -> None:
     training = [entry("CC-BY-NC-4.0", "chair"), entry("CC-BY-4.0", "chair"), entry("", "lamp")]
     training += [entry("CC-BY-4.0", f"c{number:02d}") for number in range(14)]
     text = model_card(

@@ -46,7 +46,7 @@ def test_weights_without_an_alias_go_and_what_they_were_made_of_stays(
     with pytest.raises(ModelError, match=r"removed by `ltm3d gc` on 20.*ltm3d restore"):
         resolve_model(f"models:/{NAME}/{first}", uri)
     assert [item.path for item in client.list_artifacts(old_run)] == ["model_card"]
-    assert find_version(f"models:/{NAME}/{first}", uri).figures == {"cd": 0.1, "mean_cd": 0.5}
+    assert find_version(f"models:/{NAME}/{first}", uri).metrics == {"cd": 0.1, "mean_cd": 0.5}
     for version in (second, third, newest):
         assert (resolve_model(f"models:/{NAME}/{version}", uri) / "bundle.json").is_file()
 

@@ -15,13 +15,13 @@ from ltm3d.tracking.client import experiment_id, open_client
 NAME = "ltm3d-sdf"
 
 
-def register(bundle: Path, tracking_uri: str, figures: dict[str, float], artifacts: list[Path]) -> RegisteredVersion:
+def register(bundle: Path, tracking_uri: str, metrics: dict[str, float], artifacts: list[Path]) -> RegisteredVersion:
     client = open_client(tracking_uri)
     run = client.create_run(experiment_id(client, tracking_uri, "test")).info.run_id
     return register_model(
         bundle=bundle,
         name=NAME,
-        metrics=figures,
+        metrics=metrics,
         tags={"protocol": "eval/v1", "git_dirty": "true"},
         artifacts=artifacts,
         tracking_uri=tracking_uri,
@@ -41,14 +41,14 @@ def registered(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     tracking_uri = new_database(folder)
     card = folder / "per_asset.json"
     card.write_text(json.dumps({"image/generated/chamfer_l1": {"a": 0.5}}))
-    figures = {"image/generated/chamfer_l1": 0.1, "image/generated/f_score_at_0.02": 1 / 3}
-    return tracking_uri, register(bundle, tracking_uri, figures, [card])
+    metrics = {"image/generated/chamfer_l1": 0.1, "image/generated/f_score_at_0.02": 1 / 3}
+    return tracking_uri, register(bundle, tracking_uri, metrics, [card])
 
 
-def test_a_version_carries_figures_tags_and_files(registered: tuple[str, RegisteredVersion]) -> None:
+def test_a_version_carries_metrics_tags_and_files(registered: tuple[str, RegisteredVersion]) -> None:
     tracking_uri, version = registered
     assert version.uri == f"models:/{NAME}/1"
-    assert version.figures == {"image/generated/chamfer_l1": 0.1, "image/generated/f_score_at_0.02": 1 / 3}
+    assert version.metrics == {"image/generated/chamfer_l1": 0.1, "image/generated/f_score_at_0.02": 1 / 3}
     assert version.tags["protocol"] == "eval/v1" and version.tags["git_dirty"] == "true"
     assert read_card_json(version, "per_asset.json", tracking_uri) == {"image/generated/chamfer_l1": {"a": 0.5}}
     assert read_card_json(version, "none.json", tracking_uri) is None
@@ -103,7 +103,7 @@ def test_a_server_that_is_not_there_is_one_line(bundle: Path) -> None:
 def test_one_version_for_each_distinct_model(bundle: Path, tmp_path: Path, tracking_uri: str) -> None:
     first = register(bundle, tracking_uri, {"cd": 0.2, "old": 1.0}, [])
     same = register(bundle, tracking_uri, {"cd": 0.1}, [])
-    assert (same.version, same.figures) == (first.version, {"cd": 0.1})
+    assert (same.version, same.metrics) == (first.version, {"cd": 0.1})
     other = tmp_path / "other"
     shutil.copytree(bundle, other)
     settings = json.loads((other / "bundle.json").read_text())

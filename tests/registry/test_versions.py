@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from ltm3d.errors import ModelError
-from ltm3d.registry.versions import FIGURE_TAG, RegisteredVersion, answering, get_version_by_alias, list_versions
+from ltm3d.registry.versions import METRIC_TAG, RegisteredVersion, answering, get_version_by_alias, list_versions
 from ltm3d.tracking.client import open_client
 
 
-def test_figures_are_tags_with_a_prefix() -> None:
-    version = RegisteredVersion(name="m", version="3", run_id="r", tags={f"{FIGURE_TAG}cd": "0.1", "protocol": "p"})
-    assert version.figures == {"cd": 0.1} and version.uri == "models:/m/3"
+def test_metrics_are_tags_with_a_prefix() -> None:
+    version = RegisteredVersion(name="m", version="3", run_id="r", tags={f"{METRIC_TAG}cd": "0.1", "protocol": "p"})
+    assert version.metrics == {"cd": 0.1} and version.uri == "models:/m/3"
 
 
 def test_versions_are_listed_newest_first_and_found_by_alias(tracking_uri: str, tmp_path: Path) -> None:

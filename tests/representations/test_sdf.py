@@ -103,7 +103,7 @@ def test_bad_settings_and_flat_meshes_are_named() -> None:
         build(Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])))
 
 
-def test_an_object_beyond_the_limits_is_left_out_with_its_figure() -> None:
+def test_an_object_beyond_the_limits_is_left_out_with_its_metric() -> None:
     sheet = Mesh(np.array([[-0.9, 0, -0.9], [0.9, 0, -0.9], [0, 0, 0.9]]), np.array([[0, 1, 2]]))
     small = {"num_surface": 100, "num_sharp": 100, "num_volume": 500, "num_near": 1000}
     build(sheet, config=SdfTargetConfig(**small))

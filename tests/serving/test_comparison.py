@@ -21,7 +21,7 @@ def galleries(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Path]
     folder = tmp_path_factory.mktemp("galleries")
     before = make_items()
     after = [
-        replace(item, samples=[box((3.0, 0.5, 0.5))], figures={"chamfer_l1": 0.01, "volume_iou": 0.7})
+        replace(item, samples=[box((3.0, 0.5, 0.5))], metrics={"chamfer_l1": 0.01, "volume_iou": 0.7})
         for item in (before[0], before[2])
     ]
     words = GalleryWords(title="one")

@@ -107,7 +107,7 @@ def test_an_item_without_its_prompt_is_refused() -> None:
             prompt_image=None,
             truth=box(),
             samples=[],
-            figures={},
+            metrics={},
         )
 
 

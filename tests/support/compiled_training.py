@@ -52,10 +52,10 @@ def losses(*, compiles: bool, recomputes: bool) -> list[float]:
 
 
 if __name__ == "__main__":
-    figures = {
+    metrics = {
         "plain": losses(compiles=False, recomputes=False),
         "compiled": losses(compiles=True, recomputes=False),
         "programs": torch._dynamo.utils.counters["stats"]["unique_graphs"],
         "kernels": torch._inductor.metrics.generated_kernel_count,
     }
-    sys.stdout.write(json.dumps(figures) + "\n")
+    sys.stdout.write(json.dumps(metrics) + "\n")

@@ -26,7 +26,7 @@ def make_item(
         prompt_image=None if kind == "text" else picture,
         truth=shape,
         samples=[shape, box((0.6, 1.8, 0.6))] if samples is None else samples,
-        figures={"chamfer_l1": CHAMFER[category], "volume_iou": 1 - CHAMFER[category], "other": float("nan")},
+        metrics={"chamfer_l1": CHAMFER[category], "volume_iou": 1 - CHAMFER[category], "other": float("nan")},
     )
 
 

@@ -87,7 +87,7 @@ def assert_same_run(run_dir: Path, undisturbed: TrainingResult, *, besides: tupl
 
 
 def assert_close_run(run_dir: Path, undisturbed: TrainingResult, *, besides: tuple[int, ...] = ()) -> None:
-    """Compare weights and figures to the tolerance of fp32 sums in another order."""
+    """Compare weights and metrics to the tolerance of fp32 sums in another order."""
     rows = [computed(read_metrics(folder)) for folder in (run_dir, undisturbed.weights.parent)]
     for mine, theirs in zip(*([row for row in each if row["step"] not in besides] for each in rows), strict=True):
         assert mine.keys() == theirs.keys()

@@ -45,13 +45,13 @@ class Registry:
     def add(
         self,
         values: list[float],
-        figures: Mapping[str, float] | None = None,
+        metrics: Mapping[str, float] | None = None,
         measured: Mapping[str, list[Mapping[str, Any]]] | None = None,
     ) -> str:
-        """Register one more model, made of the code as it is now, with the chosen figure of each test asset.
+        """Register one more model, made of the code as it is now, with the chosen metric of each test asset.
 
         Args:
-            figures: the further ones.
+            metrics: the further ones.
             measured: what its metrics were measured with.
         """
         self.count += 1
@@ -71,15 +71,15 @@ class Registry:
             (card / MEASURED_WITH_FILE).write_text(json.dumps(measured))
         tags = {name: made[name] for name in ("git_commit", "git_dirty")}
         chosen = {self.gate.chosen.name: sum(values) / len(values)}
-        return self.register(bundle, {**chosen, **(figures or {"mean_cd": 0.5})}, tags, card)
+        return self.register(bundle, {**chosen, **(metrics or {"mean_cd": 0.5})}, tags, card)
 
-    def register(self, bundle: Path, figures: Mapping[str, float], tags: dict[str, str], card: Path) -> str:
+    def register(self, bundle: Path, metrics: Mapping[str, float], tags: dict[str, str], card: Path) -> str:
         """Register a bundle in a run of its own."""
         client = open_client(self.uri)
         return register_model(
             bundle=bundle,
             name=self.name,
-            metrics=figures,
+            metrics=metrics,
             tags={"protocol": "eval/v1", "test_set": "t", **tags},
             artifacts=sorted(card.iterdir()),
             tracking_uri=self.uri,

@@ -78,7 +78,7 @@ def test_a_toy_representation_goes_the_whole_way(tmp_path: Path, monkeypatch: py
     config = ReconstructionConfig(num_points=2000, num_cloud_points=2000)
     (row,) = measure_reconstructions(loaded, assets, config=config, seed=0)
     assert row.method == "round_trip" and row.failures == 0
-    assert all(figures["chamfer_l1"] < 0.1 for figures in row.by_asset.values())
+    assert all(metrics["chamfer_l1"] < 0.1 for metrics in row.by_asset.values())
 
 
 def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:

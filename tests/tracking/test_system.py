@@ -4,9 +4,9 @@ import time
 from ltm3d.tracking.system import SystemSampler
 
 
-def test_the_sampler_gives_figures_until_it_is_stopped() -> None:
+def test_the_sampler_gives_metrics_until_it_is_stopped() -> None:
     seen: list[tuple[dict[str, float], int]] = []
-    sampler = SystemSampler(lambda figures, step: seen.append((figures, step)), started=time.time() - 65)
+    sampler = SystemSampler(lambda metrics, step: seen.append((metrics, step)), started=time.time() - 65)
     sampler.start()
     time.sleep(0.2)
     sampler.stop()
@@ -18,7 +18,7 @@ def test_the_sampler_gives_figures_until_it_is_stopped() -> None:
 
 
 def test_a_sampler_that_cannot_emit_ends_quietly() -> None:
-    def broken(figures: dict[str, float], step: int) -> None:
+    def broken(metrics: dict[str, float], step: int) -> None:
         raise OSError("disk full")
 
     sampler = SystemSampler(broken, started=time.time())

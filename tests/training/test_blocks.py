@@ -79,7 +79,7 @@ def test_compiled_blocks_train_with_equal_losses(repository: Path, tmp_path: Pat
     command = [sys.executable, "-W", "ignore", str(support / "compiled_training.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    figures = json.loads(done.stdout)
-    assert figures["kernels"] > 0, "nothing was compiled"
-    assert figures["programs"] <= 4, "a program each for one number of tokens and for any; more were compiled"
-    assert figures["compiled"] == pytest.approx(figures["plain"], rel=1e-4)
+    metrics = json.loads(done.stdout)
+    assert metrics["kernels"] > 0, "nothing was compiled"
+    assert metrics["programs"] <= 4, "a program each for one number of tokens and for any; more were compiled"
+    assert metrics["compiled"] == pytest.approx(metrics["plain"], rel=1e-4)

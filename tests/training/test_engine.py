@@ -39,7 +39,7 @@ def make_engine(config: TrainingConfig) -> Engine:
 def run(engine: Engine, config: TrainingConfig, steps: range, broken: int | None = None) -> list[tuple[float, float]]:
     """Take some steps; return loss and gradient norm of each. The loss of the `broken` example is infinite."""
     size = config.micro_batch_size or config.global_batch_size
-    figures = []
+    metrics = []
     for step in steps:
         losses = []
         for start in range(0, config.global_batch_size, size):
@@ -54,8 +54,8 @@ def run(engine: Engine, config: TrainingConfig, steps: range, broken: int | None
             loss, terms = engine.accumulate(batch, StepRandom(config.seed, step, positions))
             assert not loss.requires_grad and not any(value.requires_grad for value in terms.values())
             losses.append(float(loss))
-        figures.append((sum(losses) / len(losses), float(engine.step(0.01))))
-    return figures
+        metrics.append((sum(losses) / len(losses), float(engine.step(0.01))))
+    return metrics
 
 
 def assert_same_parameters(first: Engine, second: Engine, tolerance: float) -> None:
@@ -122,17 +122,17 @@ def test_an_empty_folder_is_no_deepspeed_checkpoint(process_group: None, tmp_pat
 def test_micro_batches_add_up_to_the_batch() -> None:
     whole, parts = toy_config(zero_stage=None), toy_config(zero_stage=None, micro_batch_size=2)
     engines = [make_engine(config) for config in (whole, parts)]
-    figures = [run(engine, config, range(4)) for engine, config in zip(engines, (whole, parts), strict=True)]
-    assert figures[1] == [pytest.approx(row, rel=1e-4) for row in figures[0]]
+    metrics = [run(engine, config, range(4)) for engine, config in zip(engines, (whole, parts), strict=True)]
+    assert metrics[1] == [pytest.approx(row, rel=1e-4) for row in metrics[0]]
     assert_same_parameters(*engines, 1e-5)
 
 
 def test_bf16_is_autocast_over_fp32_weights() -> None:
     engine = make_engine(toy_config(zero_stage=None, precision="bf16"))
-    figures = run(engine, toy_config(), range(3))
+    metrics = run(engine, toy_config(), range(3))
     exact = run(make_engine(toy_config(zero_stage=None)), toy_config(), range(3))
-    assert figures != exact
-    assert figures == [pytest.approx(row, rel=0.1) for row in exact]
+    assert metrics != exact
+    assert metrics == [pytest.approx(row, rel=0.1) for row in exact]
     assert all(value.dtype is torch.float32 for value in engine.model.parameters())
 
 

@@ -1,4 +1,4 @@
-"""Estimates against what engines of every ZeRO stage hold, and against figures worked out by hand."""
+"""Estimates against what engines of every ZeRO stage hold, and against metrics worked out by hand."""
 
 import json
 from pathlib import Path

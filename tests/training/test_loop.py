@@ -48,8 +48,8 @@ def test_the_loss_falls_and_everything_is_measured_on_schedule() -> None:
     assert saved == [25, 50, 61]
     assert [step for step, _ in rows] == [10, 20, 25, 30, 40, 50, 60, 61]
     assert [step for step, row in rows if "validation/loss" in row] == [30, 60, 61]
-    figures = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "skipped_steps"}
-    assert set(rows[0][1]) == {f"train/{name}" for name in figures} | {*OF_THE_MACHINE[:3]}
+    metrics = {"loss", "absolute_error", "ratio", "grad_norm", "learning_rate", "skipped_steps"}
+    assert set(rows[0][1]) == {f"train/{name}" for name in metrics} | {*OF_THE_MACHINE[:3]}
     assert rows[3][1]["train/learning_rate"] == learning_rate_at(config, 29)
     assert rows[-2][1]["train/loss"] < 0.5 * rows[0][1]["train/loss"]
 
@@ -146,7 +146,7 @@ def test_skipped_steps_of_before_count() -> None:
 def test_utilisation_is_the_share_of_the_peak_and_is_never_guessed() -> None:
     config = toy_config(num_steps=2)
 
-    def figures(peak: float | None, flops: float | None) -> Metrics:
+    def metrics(peak: float | None, flops: float | None) -> Metrics:
         rows: list[Metrics] = []
         run_steps(
             make_engine(config),
@@ -161,10 +161,10 @@ def test_utilisation_is_the_share_of_the_peak_and_is_never_guessed() -> None:
         )
         return rows[-1]
 
-    row = figures(0.5, 3e9)
+    row = metrics(0.5, 3e9)
     assert row["train/flop_utilisation"] == pytest.approx(row["train/samples_per_second"] * 3e9 / 0.5e12)
-    assert "train/flop_utilisation" not in figures(None, 3e9)
-    assert "train/flop_utilisation" not in figures(0.5, None)
+    assert "train/flop_utilisation" not in metrics(None, 3e9)
+    assert "train/flop_utilisation" not in metrics(0.5, None)
 
 
 def test_waiting_and_memory_are_measured() -> None:

@@ -4,7 +4,7 @@
   "use strict";
   const { data, make, button, readable, words, picturePath, shapeTile, sprite, enlarge } = ltm3d.page;
   const page = document.getElementById("page");
-  const lowerIsBetter = (figure) => data.lower_is_better.some((start) => figure.startsWith(start));
+  const lowerIsBetter = (metric) => data.lower_is_better.some((start) => metric.startsWith(start));
 
   function promptTile(item) {
     const parts = [];
@@ -34,11 +34,11 @@
     return shapes;
   }
 
-  function figureList(result, first) {
-    const list = make("dl", "figures");
-    for (const [name, value] of Object.entries(result.figures)) {
+  function metricList(result, first) {
+    const list = make("dl", "metrics");
+    for (const [name, value] of Object.entries(result.metrics)) {
       const entry = make("div", "", make("dt", "", words(name)), make("dd", "", readable(value)));
-      const base = first.figures[name];
+      const base = first.metrics[name];
       if (first !== result && typeof value === "number" && typeof base === "number" && value !== base)
         entry.append(make("dd", value < base === lowerIsBetter(name) ? "better" : "worse", (value > base ? "+" : "−") + readable(Math.abs(value - base))));
       list.append(entry);
@@ -60,11 +60,11 @@
       const columns = item.results.map((result) => {
         const row = make("div", "row", ...shapes.filter((shape) => shape.version === result.version).map(tile));
         row.style.gridTemplateColumns = `repeat(${most}, minmax(0, 1fr))`;
-        return make("section", "side", make("em", "version", data.versions[result.version]), row, figureList(result, item.results[0]));
+        return make("section", "side", make("em", "version", data.versions[result.version]), row, metricList(result, item.results[0]));
       });
       article.append(make("div", "sides-by", make("div", "row given", ...given), ...columns));
     } else {
-      article.append(make("div", "row", ...given, ...shapes.slice(1).map(tile)), ...item.results.map((result) => figureList(result, result)));
+      article.append(make("div", "row", ...given, ...shapes.slice(1).map(tile)), ...item.results.map((result) => metricList(result, result)));
     }
     Object.assign(article.dataset, { category: item.category, kind: item.prompt_kind });
     return article;
@@ -101,15 +101,15 @@
   }
 
   function ordering(cards) {
-    const names = [...new Set(data.items.flatMap((item) => item.results.flatMap((result) => Object.keys(result.figures))))]
-      .filter((name) => data.items.some((item) => item.results.some((result) => typeof result.figures[name] === "number")));
+    const names = [...new Set(data.items.flatMap((item) => item.results.flatMap((result) => Object.keys(result.metrics))))]
+      .filter((name) => data.items.some((item) => item.results.some((result) => typeof result.metrics[name] === "number")));
     if (!names.length || cards.length < 2) return [];
     const select = make("select", "");
     select.setAttribute("aria-label", "order");
     const choices = { "as listed": null };
     for (const name of names) {
       const sign = lowerIsBetter(name) ? 1 : -1;
-      const value = (result) => (result && typeof result.figures[name] === "number" ? result.figures[name] : null);
+      const value = (result) => (result && typeof result.metrics[name] === "number" ? result.metrics[name] : null);
       const last = (item) => value(item.results[item.results.length - 1]);
       choices[`worst ${words(name)} first`] = (item) => (last(item) === null ? -Infinity : sign * last(item));
       if (data.versions.length > 1)

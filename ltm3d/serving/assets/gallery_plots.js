@@ -1,4 +1,4 @@
-// Parts of the gallery page: the table of figures, bars with their intervals, and training curves, as SVG.
+// Parts of the gallery page: the table of metrics, bars with their intervals, and training curves, as SVG.
 (function () {
   "use strict";
   const { make, readable, words } = ltm3d.page;
@@ -31,20 +31,20 @@
   // --- bars --------------------------------------------------------------------------------------------------------
   function bars(rows) {
     const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-    const figures = names.filter((name) => names.includes(`${name}_low`) && names.includes(`${name}_high`));
-    return figures.map((figure) => barChart(figure, rows.filter((row) => typeof row[figure] === "number")));
+    const metrics = names.filter((name) => names.includes(`${name}_low`) && names.includes(`${name}_high`));
+    return metrics.map((metric) => barChart(metric, rows.filter((row) => typeof row[metric] === "number")));
   }
 
   function label(row) {
     return [row.version, row.prompt === "none" ? "" : row.prompt, row.grid, words(row.method || "")].filter(Boolean).join(" · ");
   }
 
-  function barChart(figure, rows) {
-    const longest = Math.max(1e-12, ...rows.map((row) => Math.max(row[figure], row[`${figure}_high`] || 0)));
-    const lower = ltm3d.page.data.lower_is_better.some((start) => figure.startsWith(start));
+  function barChart(metric, rows) {
+    const longest = Math.max(1e-12, ...rows.map((row) => Math.max(row[metric], row[`${metric}_high`] || 0)));
+    const lower = ltm3d.page.data.lower_is_better.some((start) => metric.startsWith(start));
     const list = make("div", rows.some((row) => row.version) ? "bars long" : "bars");
     for (const row of rows) {
-      const [value, low, high] = [row[figure], row[`${figure}_low`], row[`${figure}_high`]];
+      const [value, low, high] = [row[metric], row[`${metric}_low`], row[`${metric}_high`]];
       const bar = make("span", "bar", make("i", ""), make("b", ""));
       bar.firstChild.style.width = `${(100 * value) / longest}%`;
       Object.assign(bar.lastChild.style, { left: `${(100 * low) / longest}%`, width: `${(100 * (high - low)) / longest}%` });
@@ -52,7 +52,7 @@
       line.title = `${label(row)}: ${readable(value)}, 95 % interval ${readable(low)} to ${readable(high)}`;
       list.append(line);
     }
-    return make("figure", "plot", make("figcaption", "", make("strong", "", words(figure)), ` ${lower ? "lower" : "higher"} is better`), list);
+    return make("figure", "plot", make("figcaption", "", make("strong", "", words(metric)), ` ${lower ? "lower" : "higher"} is better`), list);
   }
 
   // --- curves ------------------------------------------------------------------------------------------------------

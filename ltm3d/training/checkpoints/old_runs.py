@@ -30,7 +30,7 @@ class Leftover:
 
 
 def find_run_leftovers(runs: Path, labels: Collection[str]) -> list[Leftover]:
-    """List what may go from a folder of runs; a stage that runs now, and figures not sent yet, keep all of theirs.
+    """List what may go from a folder of runs; a stage that runs now, and metrics not sent yet, keep all of theirs.
 
     Args:
         labels: see `freshness.stages.stage_labels`.
