@@ -16,7 +16,6 @@ OF_A_WHOLE_PACKAGE = (  # what no module does alone
     "tests/generator/test_precision.py",
     "tests/pipelines/test_experiments.py",
     "tests/pipelines/test_lineage.py",
-    "tests/test_wheel.py",
     "tests/training/test_survival.py",
 )
 

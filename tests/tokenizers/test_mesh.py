@@ -9,7 +9,7 @@ from shapes import box
 from tiny_targets import Targets
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.evaluation.faces import face_figures
+from ltm3d.evaluation.faces import face_metrics
 from ltm3d.geometry.mesh import is_watertight
 from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.weights import CONFIG_FILE
@@ -61,8 +61,8 @@ def test_it_gives_back_the_faces_of_meshes_it_has_learnt_and_their_number() -> N
     for index in range(2):
         truth = model.target_shape(assets, index)
         made = model.decode_shape(encoded(model, assets, index), DecodeConfig())
-        figures = face_figures(made, truth, num_cells=32)
-        assert figures == {"triangle_accuracy": 1.0, "is_watertight": 1.0, "face_count_error": 0.0}
+        metrics = face_metrics(made, truth, num_cells=32)
+        assert metrics == {"triangle_accuracy": 1.0, "is_watertight": 1.0, "face_count_error": 0.0}
         assert is_watertight(made) and len(made.faces) == 12
 
 
