@@ -69,9 +69,9 @@ def main() -> None:
         metrics: dict[str, Any] = {"trained": True, **{split: measure(reader, own) for split, own in known.items()}}
         metrics_file.write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
         for split in known:
-            metrics = {name: value for name, value in metrics[split].items() if isinstance(value, float)}
-            stage.tracker.log_metrics({f"{split}/{name}": value for name, value in metrics.items()})
-            _stage.logger.info("%s: %s", split, ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+            means = {name: value for name, value in metrics[split].items() if isinstance(value, float)}
+            stage.tracker.log_metrics({f"{split}/{name}": value for name, value in means.items()})
+            _stage.logger.info("%s: %s", split, ", ".join(f"{name} {value:.4f}" for name, value in means.items()))
 
 
 def check_seed(training: AttributeTrainingConfig, sources: list[Any]) -> None:

@@ -154,9 +154,9 @@ def run_steps(
             rows, seconds = [], 0.0
             if validation is not None and validates:
                 with nullcontext() if average is None else average.applied():
-                    metrics = validate(engine, validation, config=config, context=context)
-                    callbacks.validated(done, metrics["validation/loss"])
-                metrics |= metrics
+                    validated = validate(engine, validation, config=config, context=context)
+                    callbacks.validated(done, validated["validation/loss"])
+                metrics |= validated
             callbacks.metrics(done, metrics)
             if saves:
                 callbacks.checkpoint(done)

@@ -63,9 +63,9 @@ def meshes(tmp_path: Path, repository: Path) -> Checkout:
 
 def test_a_reader_is_trained_and_measured_on_true_shapes_or_says_that_nothing_is_known(meshes: Checkout) -> None:
     assert "test: accuracy" in meshes.run("train_attribute_reader")
-    folder, metrics = meshes.data / "models/attribute_reader", meshes.data / "metrics/attribute_reader.json"
+    folder, written = meshes.data / "models/attribute_reader", meshes.data / "metrics/attribute_reader.json"
     assert set(AttributeReader.load(folder).categories) == set(CATEGORIES)
-    metrics = json.loads(metrics.read_text())
+    metrics = json.loads(written.read_text())
     for split in ("val", "test"):
         assert metrics[split]["num_assets"] == 7 and 0 <= metrics[split]["accuracy"] <= 1
     rows = json.loads((meshes.data / "plots/train_attribute_reader.json").read_text())
@@ -73,14 +73,14 @@ def test_a_reader_is_trained_and_measured_on_true_shapes_or_says_that_nothing_is
 
     meshes.set_params(attribute_reader={"model": TINY["model"], "training": {"num_objects": 0}})
     assert "num_objects is 0: no reader is asked for" in meshes.run("train_attribute_reader")
-    assert json.loads(metrics.read_text()) == {"trained": False} and not (folder / "config.json").exists()
+    assert json.loads(written.read_text()) == {"trained": False} and not (folder / "config.json").exists()
 
     meshes.set_params(attribute_reader=TINY)
     entries = [replace(entry, source="folder", attributes={}) for entry in read_index(meshes.data / "meshes")]
     write_index(meshes.data / "meshes", entries)
     shutil.rmtree(folder)
     assert "has known attributes: nothing to read" in meshes.run("train_attribute_reader")
-    assert json.loads(metrics.read_text()) == {"trained": False} and not (folder / "config.json").exists()
+    assert json.loads(written.read_text()) == {"trained": False} and not (folder / "config.json").exists()
 
 
 def test_the_training_objects_are_of_a_seed_that_no_source_has() -> None:
