@@ -95,7 +95,7 @@ def test_champions_come_and_go(registry: Registry, capsys: pytest.CaptureFixture
     code, out = call_promote(registry, capsys, "--rollback", "--dry-run")
     assert code == 0 and f"models:/{NAME}/{first} would be champion again" in out
     assert registry.alias("champion") == better
-    assert call_promote(registry, capsys, NAME, "--rollback")[0] == 0
+    assert call_promote(registry, capsys, "--model-name", NAME, "--rollback")[0] == 0
     assert (registry.alias("champion"), registry.alias("previous_champion")) == (first, better)
 
 
