@@ -35,8 +35,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def run(installed: Path, folder: Path, *command: str | Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
+def run(installed: Path, folder: Path, *command: str | Path, **variables: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(installed), **variables}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -51,8 +51,8 @@ def test_a_model_answers_from_another_folder(installed: Path, tmp_path: Path) ->
 
 def test_the_command_line_works_without_a_checkout(installed: Path, tmp_path: Path) -> None:
     assert run(installed, tmp_path, installed / "bin" / "ltm3d", "--version").strip() == f"ltm3d {__version__}"
-    script = run(installed, tmp_path, installed / "bin" / "ltm3d", "--show-completion", "bash")
-    assert "_LTM3D_COMPLETE=complete_bash" in script
+    typed = {"_LTM3D_COMPLETE": "complete_bash", "COMP_WORDS": "ltm3d ver", "COMP_CWORD": "1"}
+    assert run(installed, tmp_path, installed / "bin" / "ltm3d", **typed).split() == ["versions"]
 
 
 def test_pages_and_their_scripts_are_in_it(installed: Path) -> None:

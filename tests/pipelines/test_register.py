@@ -219,7 +219,7 @@ def test_the_same_weights_again_keep_what_their_version_was_made_of(checkout: Pa
     after = get_version_by_alias("ltm3d-sdf", "challenger", tracking_uri)
     assert after is not None and after.version == before.version
     changed = {key for key in before.tags.keys() | after.tags.keys() if before.tags.get(key) != after.tags.get(key)}
-    assert changed == {"metric.image/generated/chamfer_l1"}
+    assert changed == {"figure.image/generated/chamfer_l1"}
     folder = checkout / "card-again"
     settings = download_card(after, "params.yaml", folder, tracking_uri)
     assert settings is not None and settings.read_text() == PARAMS
