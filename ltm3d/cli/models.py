@@ -1,7 +1,7 @@
 """`ltm3d models`: the sizes of the generator in conf/, with parameters and operations."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -34,7 +34,7 @@ def models(
     shape = TokenShape(num_tokens=tokens, token_dim=channels, image_width=condition_width, text_width=condition_width)
     rows = []
     for path in sorted((conf / "generator").glob("*.yaml")):
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = read_option(path)
         if settings.get("kind", "masked") != "masked":
             continue
         config = convert(settings, GeneratorConfig, str(path))
@@ -44,13 +44,23 @@ def models(
         raise ConfigError(f"{conf / 'generator'} holds no sizes; run it in a checkout, or give --conf")
     typer.echo(f"{tokens} tokens of {channels} channels, {condition_tokens} condition tokens, {steps} steps")
     typer.echo(
-        f"{'size':<8}{'transformer':>16}{'denoiser':>12}{'parameters':>13}{'of it denoiser':>16}"
+        f"{'size':<11}{'transformer':>16}{'denoiser':>12}{'parameters':>13}{'of it denoiser':>16}"
         f"{'training':>18}{'sampling':>16}"
     )
     for total, name, config, size in sorted(rows, key=lambda row: row[0]):
         depth = f"{config.width} x ({config.encoder_depth}+{config.decoder_depth})"
         typer.echo(
-            f"{name:<8}{depth:>16}{f'{config.denoiser_width} x {config.denoiser_depth}':>12}{total / 1e6:>11.1f} M"
+            f"{name:<11}{depth:>16}{f'{config.denoiser_width} x {config.denoiser_depth}':>12}{total / 1e6:>11.1f} M"
             f"{size.parameters['denoiser'] / 1e6:>14.1f} M{size.training_flops_per_token / 1e9:>8.3f} GFLOP/token"
             f"{size.sampling_flops / 1e12:>8.3f} TFLOP/shape"
         )
+
+
+def read_option(path: Path) -> dict[str, Any]:
+    """Read an option of conf/ with the options beside it that its `defaults` take over, as Hydra composes them."""
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    taken: dict[str, Any] = {}
+    for name in settings.pop("defaults", ()):
+        if name != "_self_":
+            taken |= read_option(path.with_name(f"{name}.yaml"))
+    return taken | settings

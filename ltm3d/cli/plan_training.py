@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from ltm3d.cli.models import read_option
 from ltm3d.errors import ConfigError
 from ltm3d.generator.memory import activation_bytes
 from ltm3d.generator.model import GeneratorConfig
@@ -56,7 +56,7 @@ def plan_training(
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yaml"))) or "none, is this a checkout?"
         raise ConfigError(f"{path} is not there; the sizes are: {known}")
-    config = convert(yaml.safe_load(path.read_text(encoding="utf-8")), GeneratorConfig, str(path))
+    config = convert(read_option(path), GeneratorConfig, str(path))
     training = TrainingConfig(num_steps=1, global_batch_size=batch, learning_rate=1.0, micro_batch_size=micro_batch)
     held = micro_batch_size(training, num_gpus)
     (num_tokens, token_dim), (num_conditions, width) = token_shape, condition_shape

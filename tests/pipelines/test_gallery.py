@@ -127,6 +127,8 @@ def test_the_logged_page_turns_in_mlflows_artifact_view(
             page.open(f"{address}/#/{place}")
             page.wait("document.querySelector('iframe[sandbox=allow-scripts]')", 60)
             with page.inside("blob:"):
+                page.wait("document.querySelector('.jumps button')", 60)
+                page.evaluate("document.querySelector('.jumps button').click()")  # shapes come first, this lies below
                 page.wait("document.querySelector('.process .live canvas')?.dataset.frames > 2", 60)
                 assert page.evaluate("document.querySelectorAll('.item').length") == 3
                 page.evaluate("document.querySelector('.chips button[data-value=lamp]').click()")
