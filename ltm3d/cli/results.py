@@ -1,8 +1,9 @@
 """`ltm3d results`: what the last `dvc repro` gave, on one screen; with --all every metric."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -10,6 +11,9 @@ import yaml
 from ltm3d.api import DEFAULT_TRACKING_URI
 from ltm3d.cli.generate import TrackingUri
 from ltm3d.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from ltm3d.registry.overview import ListedVersion
 
 PROMPTS = ("image", "text", "both")
 ANY_PROMPT = "A 3D model of a wooden chair, Chair."
@@ -41,10 +45,10 @@ def results(
                 typer.echo("\n".join(table(json.loads(path.read_text()))))
         return
     typer.echo(f"recipe {recipe['recipe']}: mean CD-L1 of test shapes to the prompt's own shape, lower is nearer")
+    listed = registered(tracking_uri)
     for name in wanted:
-        for line in summary(name, json.loads(_generator_file(data, name).read_text())):
-            typer.echo(line)
-        typer.echo(f"  {'':<12}{verdict(data, name, tracking_uri)}")
+        typer.echo(summary(name, json.loads(_generator_file(data, name).read_text())))
+        typer.echo(f"  {'':<12}{verdict(data, name, listed)}")
     typer.echo("where to look")
     pages = [path.parent.name for path in sorted((data / "gallery").glob("*/index.html"))]
     if pages:
@@ -65,7 +69,7 @@ def _generator_file(data: Path, representation: str) -> Path:
     return data / "metrics" / f"generator_{representation}.json"
 
 
-def summary(representation: str, metrics: dict[str, Any]) -> list[str]:
+def summary(representation: str, metrics: dict[str, Any]) -> str:
     """Write one line of a representation: generated shapes, and beside them what they have to beat."""
 
     def distance(prompt: str, method: str) -> str:
@@ -74,18 +78,29 @@ def summary(representation: str, metrics: dict[str, Any]) -> list[str]:
 
     generated = ", ".join(f"{prompt} {distance(prompt, 'generated')}" for prompt in PROMPTS)
     beside = f"retrieval by image {distance('image', 'retrieval')}, category mean {distance('none', 'category_mean')}"
-    return [f"  {representation:<12}{generated}; {beside} ({metrics.get('protocol', '')})"]
+    return f"  {representation:<12}{generated}; {beside} ({metrics.get('protocol', '')})"
 
 
-def verdict(data: Path, representation: str, tracking_uri: str) -> str:
-    """Say what the gate decided of the version that the last run registered."""
+def registered(tracking_uri: str) -> "dict[str, ListedVersion]":
+    """Read the registry's versions by address; none where it does not answer."""
     from ltm3d.registry.overview import list_registry
 
     try:
+        return {each.record.uri: each for each in list_registry(tracking_uri)}
+    except ModelError:
+        return {}
+
+
+def verdict(data: Path, representation: str, listed: "Mapping[str, ListedVersion]") -> str:
+    """Say what the gate decided of the version that the last run registered.
+
+    Args:
+        listed: the registry's versions by address.
+    """
+    try:
         receipt = json.loads((data / "receipts" / f"{representation}.json").read_text(encoding="utf-8"))
-        listed = {each.record.uri: each for each in list_registry(tracking_uri)}
         version = listed[str(receipt["uri"])]
-    except (OSError, ValueError, KeyError, ModelError):
+    except (OSError, ValueError, KeyError):
         return "not registered here: run `dvc repro`"
     decision = version.record.tags.get("gate")
     if decision is None:

@@ -1,5 +1,6 @@
 """Airplanes: airliner, biplane, fighter jet and propeller plane. The nose points to +z."""
 
+from ltm3d.articles import with_article
 from ltm3d.procedural.airframe import (
     make_body,
     make_cockpit,
@@ -9,7 +10,7 @@ from ltm3d.procedural.airframe import (
     make_tail,
     make_wings,
 )
-from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
+from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase
 from ltm3d.procedural.solids import Part
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {

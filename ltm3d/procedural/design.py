@@ -95,11 +95,6 @@ def phrase(words: str, *attributes: str) -> Phrase:
     return Phrase(words, attributes)
 
 
-def with_article(words: str) -> str:
-    """Put `a` or `an` before words."""
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
-
-
 def listed(phrases: Sequence[str]) -> str:
     """Join phrases as `a, b and c`."""
     return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"

@@ -5,10 +5,11 @@ from types import ModuleType
 
 import numpy as np
 
+from ltm3d.articles import with_article
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.union import unite
 from ltm3d.procedural import airplane, bench, chair, lamp, sofa, table, watercraft
-from ltm3d.procedural.design import Attributes, Description, Design, Parameters, listed, with_article
+from ltm3d.procedural.design import Attributes, Description, Design, Parameters, listed
 from ltm3d.procedural.solids import Part
 
 CATEGORIES: dict[str, ModuleType] = {

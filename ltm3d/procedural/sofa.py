@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
+from ltm3d.articles import with_article
+from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase
 from ltm3d.procedural.solids import Part, box, cushion, post
 from ltm3d.procedural.sweeps import fuselage, rounded_path, tube
 

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
+from ltm3d.articles import with_article
+from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase
 from ltm3d.procedural.solids import Part, both_sides, box, post, section, slab
 from ltm3d.procedural.sweeps import disc, lathe, tube
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase, with_article
+from ltm3d.articles import with_article
+from ltm3d.procedural.design import COLOURS, Attributes, Description, Design, Parameters, paint, phrase
 from ltm3d.procedural.hull import Hull, gunwale_rim, hull_part
 from ltm3d.procedural.rigging import make_rig
 from ltm3d.procedural.solids import Part, Rgb, both_sides, box, post

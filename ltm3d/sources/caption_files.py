@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ltm3d.articles import with_article
 from ltm3d.errors import SourceError
 from ltm3d.sources.faults import printable
 
@@ -31,15 +32,15 @@ def make_caption(phrase: str, category: str = "") -> str:
     if re.match(r"(An?|The)\s", phrase):
         phrase = phrase[0].lower() + phrase[1:]
     if not phrase:
-        phrase = with_article(category) if category else "an object"
+        phrase = named(category) if category else "an object"
     ending = f", {category[0].upper()}{category[1:]}" if category else ""
     return f"A 3D model of {phrase}{ending}."
 
 
-def with_article(words: str) -> str:
+def named(words: str) -> str:
     """Put "a" or "an" before the words of a name; a plural, a number and what has an article stay.
 
-    >>> with_article("bar stool"), with_article("armchair"), with_article("scissors")
+    >>> named("bar stool"), named("armchair"), named("scissors")
     ('a bar stool', 'an armchair', 'scissors')
     """
     first, last = words.split()[:1], words.split()[-1:]
@@ -47,7 +48,7 @@ def with_article(words: str) -> str:
         return words
     if last[0].endswith("s") and not last[0].endswith(("ss", "us", "is")):
         return words
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    return with_article(words)
 
 
 def words_of(name: str) -> str:

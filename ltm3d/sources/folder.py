@@ -15,7 +15,7 @@ from ltm3d.mesh_io.mtl import parse_mtl
 from ltm3d.mesh_io.obj import decode_text, library_names
 from ltm3d.mesh_io.ply_file import texture_name
 from ltm3d.schema import ObjectRecord
-from ltm3d.sources.caption_files import make_caption, read_captions, with_article, words_of
+from ltm3d.sources.caption_files import make_caption, named, read_captions, words_of
 from ltm3d.sources.faults import MAX_BYTES, faulty, printable, read_file
 from ltm3d.sources.licences import normalize_licence
 from ltm3d.sources.source import check_settings, select_records
@@ -94,7 +94,7 @@ class FolderSource:
                 main_file=printable(str(path)),
                 name=name,
                 category=category,
-                caption=make_caption(caption or with_article(words_of(name)), category),
+                caption=make_caption(caption or named(words_of(name)), category),
                 licence=normalize_licence(self.licence),
                 attribution=self.attribution,
                 up=self.up,

@@ -5,7 +5,7 @@ import pytest
 from mlflow_database import new_database
 from small_registry import Registry
 
-from ltm3d.cli.results import grid, options, results, show, table, verdict
+from ltm3d.cli.results import grid, options, registered, results, show, table, verdict
 from ltm3d.errors import DataError
 from ltm3d.registry.promotion import promote
 from ltm3d.shards.index import IndexEntry, write_index
@@ -63,9 +63,11 @@ def test_the_gates_verdict_is_that_of_the_receipts_version(tmp_path: Path) -> No
     registry.add([0.3, 0.2])
     (tmp_path / "receipts").mkdir()
     (tmp_path / "receipts/sdf.json").write_text(json.dumps({"uri": "models:/ltm3d-sdf/1"}))
-    assert verdict(tmp_path, "sdf", registry.uri).startswith("ltm3d-sdf version 1 (challenger): not promoted yet")
+    assert verdict(tmp_path, "sdf", registered(registry.uri)).startswith(
+        "ltm3d-sdf version 1 (challenger): not promoted yet"
+    )
     promote(registry.name, None, registry.uri, repository=registry.code.folder)
-    assert verdict(tmp_path, "sdf", registry.uri).startswith(
+    assert verdict(tmp_path, "sdf", registered(registry.uri)).startswith(
         "ltm3d-sdf version 1 (challenger, champion): the gate passed it, cd is there"
     )
 

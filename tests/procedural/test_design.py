@@ -1,6 +1,7 @@
 import numpy as np
 
-from ltm3d.procedural.design import COLOURS, MATERIALS, Design, listed, paint, with_article
+from ltm3d.articles import with_article
+from ltm3d.procedural.design import COLOURS, MATERIALS, Design, listed, paint
 
 
 def test_weights_steer_a_choice() -> None:
