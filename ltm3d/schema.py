@@ -98,6 +98,8 @@ MESHES = (
     Field(name="vertices", dtype="float32", shape=("N", 3), unit="normalised frame", ragged=True),
     Field(name="faces", dtype="int64", shape=("F", 3), unit="index of a vertex of the same asset", ragged=True),
     Field(name="vertex_colors", dtype="uint8", shape=("N", 3), unit="sRGB", ragged=True),
+    Field(name="texel_levels", dtype="uint8", shape=("F",), unit="texels along a face's edge, less 1", ragged=True),
+    Field(name="texels", dtype="uint8", shape=("T", 3), unit="sRGB within faces, face after face", ragged=True),
 )
 
 VIEWS = (

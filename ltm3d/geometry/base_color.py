@@ -1,8 +1,10 @@
-"""Base colour from textures, factors and vertex colours, brought to the corners of faces."""
+"""Base colour from textures, factors and vertex colours: at the corners of faces, and within them."""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from ltm3d.geometry.parts import CLAMP, MIRROR, Part, Texture
+from ltm3d.geometry.parts import CLAMP, MIRROR, Material, Part, Texture
 
 _DARK = 0.05  # linear light of a base from which on its glow does not count
 _INSIDE = np.array([(i + 0.5, j + 0.5, 7 - i - j) for i in range(8) for j in range(8 - i)], np.float32) / 8  # [36, 3]
@@ -17,23 +19,57 @@ def corner_colors(part: Part) -> np.ndarray | None:
     A texture is read at a few places around each corner, inside the face, so that neither a single odd texel nor the
     next island of the atlas colours a vertex.
     """
-    material = part.material
-    if material.factor is None and material.texture is None and part.light is None and material.glow is None:
+    if not _has_color(part.material, part.light):
         return None
-    light = np.ones((len(part.faces), 3, 3), np.float32)
+    return linear_to_srgb(_light(part.material, (len(part.faces), 3), part.light, part.uv, part.glow_uv, _near_corners))
+
+
+def colors_within(part: Part, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sRGB base colour at places on faces, uint8 [S, 3]; white where nothing says one.
+
+    Args:
+        faces: face of each place [S].
+        weights: barycentric [S, 3], or [S, K, 3] for the mean of K places.
+    """
+    means = weights if weights.ndim == 3 else weights[:, None]
+    uv, glow_uv, light = (
+        None if values is None else np.einsum("skc,scu->sku", means, values[faces])
+        for values in (part.uv, part.glow_uv, part.light)
+    )
+    return linear_to_srgb(_light(part.material, means.shape[:2], light, uv, glow_uv, _at).mean(axis=1))
+
+
+def _has_color(material: Material, light: np.ndarray | None) -> bool:
+    return any(value is not None for value in (material.factor, material.texture, material.glow, light))
+
+
+def _light(
+    material: Material,
+    shape: tuple[int, ...],
+    light: np.ndarray | None,
+    uv: np.ndarray | None,
+    glow_uv: np.ndarray | None,
+    read: Callable[[Texture, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Return linear light [*shape, 3] at places with these values; `read` gives a texture's linear light there."""
+    total = np.ones((*shape, 3), np.float32)
     if material.factor is not None:
-        light = light * material.factor[:3].astype(np.float32)
-    if part.light is not None:
-        light = light * part.light[..., :3]
-    if material.texture is not None and part.uv is not None:
-        light = light * _near_corners(material.texture, part.uv)
+        total = total * material.factor[:3].astype(np.float32)
+    if light is not None:
+        total = total * light[..., :3]
+    if material.texture is not None and uv is not None:
+        total = total * read(material.texture, uv)
     if material.glow is not None:
-        glow = np.broadcast_to(material.glow.astype(np.float32), light.shape)
-        if material.glow_texture is not None and part.glow_uv is not None:
-            glow = glow * _near_corners(material.glow_texture, part.glow_uv)
-        darkness = np.clip(1 - light.max(axis=2, keepdims=True) / _DARK, 0, 1)
-        light = light + darkness * np.minimum(glow, 1)
-    return linear_to_srgb(light)
+        glow = np.broadcast_to(material.glow.astype(np.float32), total.shape)
+        if material.glow_texture is not None and glow_uv is not None:
+            glow = glow * read(material.glow_texture, glow_uv)
+        darkness = np.clip(1 - total.max(axis=-1, keepdims=True) / _DARK, 0, 1)
+        total = total + darkness * np.minimum(glow, 1)
+    return total
+
+
+def _at(texture: Texture, uv: np.ndarray) -> np.ndarray:
+    return _LINEAR[read_texture(texture, uv)[..., :3]]
 
 
 def visible_faces(part: Part) -> np.ndarray:

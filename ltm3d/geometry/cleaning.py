@@ -35,10 +35,11 @@ def clean_mesh(mesh: Mesh) -> Mesh:
         raise AssetError("no_surface", "all vertices lie on one point")
     vertices = np.zeros_like(mesh.vertices)
     vertices[used] = mesh.vertices[used][_first_of_cluster(points, extent * WELD_TOLERANCE)]
-    faces = _drop_faces(Mesh(vertices, mesh.faces), extent)
-    if not len(faces):
+    kept = _kept_faces(Mesh(vertices, mesh.faces), extent)
+    if not kept.any():
         raise AssetError("no_surface", "no face has an area")
-    return _merge_equal(Mesh(vertices, faces, mesh.vertex_colors))
+    inner = None if mesh.face_colors is None else mesh.face_colors.select(kept)
+    return _merge_equal(Mesh(vertices, mesh.faces[kept], mesh.vertex_colors, inner))
 
 
 def geometry_signature(mesh: Mesh) -> str:
@@ -66,8 +67,8 @@ def _first_of_cluster(points: np.ndarray, tolerance: float) -> np.ndarray:
     return leader[cluster[place.reshape(-1)]]
 
 
-def _drop_faces(mesh: Mesh, extent: float) -> np.ndarray:
-    """Return the faces with an area, each once, in their old order.
+def _kept_faces(mesh: Mesh, extent: float) -> np.ndarray:
+    """Say which faces [F] have an area and are the first of their kind.
 
     Two faces back to back stay two, as where two closed parts touch: without one of them neither part is closed.
     """
@@ -76,7 +77,7 @@ def _drop_faces(mesh: Mesh, extent: float) -> np.ndarray:
     _, first = np.unique(np.take_along_axis(corners, turn, axis=1), axis=0, return_index=True)
     once = np.zeros(len(corners), dtype=bool)
     once[first] = True
-    return mesh.faces[once & (face_areas(mesh) > _MIN_AREA * extent**2)]
+    return np.asarray(once & (face_areas(mesh) > _MIN_AREA * extent**2))
 
 
 def _merge_equal(mesh: Mesh) -> Mesh:
@@ -94,4 +95,5 @@ def _merge_equal(mesh: Mesh) -> Mesh:
         vertices=mesh.vertices[source],
         faces=rank[renamed.reshape(-1)].reshape(-1, 3),
         vertex_colors=None if mesh.vertex_colors is None else mesh.vertex_colors[source],
+        face_colors=mesh.face_colors,
     )

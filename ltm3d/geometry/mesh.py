@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ltm3d.geometry.face_colors import FaceColors, join_face_colors
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -13,11 +15,13 @@ class Mesh:
         vertices: float32 [N, 3].
         faces: int64 [F, 3], counter-clockwise seen from outside where the mesh is oriented at all.
         vertex_colors: uint8 sRGB [N, 3] or None.
+        face_colors: colours within faces, where those of the vertices miss a texture, or None.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     vertex_colors: np.ndarray | None = None
+    face_colors: FaceColors | None = None
 
     def __post_init__(self) -> None:
         vertices = np.ascontiguousarray(self.vertices, dtype=np.float32)
@@ -30,6 +34,8 @@ class Mesh:
             raise ValueError(f"faces name vertices {faces.min()} to {faces.max()}; the mesh has {len(vertices)}")
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
+        if self.face_colors is not None and len(self.face_colors.levels) != len(faces):
+            raise ValueError(f"face_colors are of {len(self.face_colors.levels)} faces; the mesh has {len(faces)}")
         if self.vertex_colors is None:
             return
         colors = np.ascontiguousarray(self.vertex_colors, dtype=np.uint8)
@@ -63,6 +69,7 @@ def concatenate(meshes: list[Mesh]) -> Mesh:
         vertices=np.concatenate([mesh.vertices for mesh in meshes]),
         faces=np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets, strict=True)]),
         vertex_colors=np.concatenate(colors) if colored else None,
+        face_colors=join_face_colors([mesh.face_colors for mesh in meshes], [len(mesh.faces) for mesh in meshes]),
     )
 
 

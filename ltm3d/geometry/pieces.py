@@ -31,7 +31,8 @@ def keep_largest(mesh: Mesh) -> Mesh:
     piece = face_pieces(mesh)
     if not piece.any():
         return mesh
-    faces = mesh.faces[piece == np.bincount(piece, weights=face_areas(mesh)).argmax()]
-    used, corners = np.unique(faces, return_inverse=True)
+    kept = piece == np.bincount(piece, weights=face_areas(mesh)).argmax()
+    used, corners = np.unique(mesh.faces[kept], return_inverse=True)
     colors = None if mesh.vertex_colors is None else mesh.vertex_colors[used]
-    return Mesh(mesh.vertices[used], corners.reshape(-1, 3), colors)
+    inner = None if mesh.face_colors is None else mesh.face_colors.select(kept)
+    return Mesh(mesh.vertices[used], corners.reshape(-1, 3), colors, inner)

@@ -68,10 +68,14 @@ def sample_edges(mesh: Mesh, edges: SharpEdges, count: int, rng: np.random.Gener
     face = edges.faces[edge, side]
     cross = face_cross(mesh)
     normals = cross[face] / np.maximum(np.linalg.norm(cross[face], axis=1, keepdims=True), 1e-30)
-    weights = np.concatenate([1 - share, share], axis=1)
+    first = edges.faces[edge, 0]
+    corner = (mesh.faces[first] == edges.vertices[edge, :1]).argmax(axis=1)
+    weights = np.zeros((count, 3), np.float32)
+    pick = np.arange(count)
+    weights[pick, corner], weights[pick, (corner + 1) % 3] = 1 - share[:, 0], share[:, 0]
     return SurfaceSamples(
         points=points.astype(np.float32),
         normals=normals.astype(np.float32),
-        colors=surface_colors(mesh, edges.vertices[edge], weights),
+        colors=surface_colors(mesh, first, weights),
         face_index=face,
     )

@@ -44,17 +44,25 @@ def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> SurfaceS
     return SurfaceSamples(
         points=points.astype(np.float32),
         normals=normals.astype(np.float32),
-        colors=surface_colors(mesh, faces, weights),
+        colors=surface_colors(mesh, face_index, weights),
         face_index=face_index,
     )
 
 
-def surface_colors(mesh: Mesh, vertices: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mix the colours of vertices [S, K] with weights [S, K] that sum to 1: uint8 [S, 3]; grey without colours."""
+def surface_colors(mesh: Mesh, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the colours at places on a mesh, uint8 sRGB [S, 3]; grey without colours.
+
+    Args:
+        faces: face of each place [S].
+        weights: barycentric, of the face's corners [S, 3].
+    """
     if mesh.vertex_colors is None:
-        return np.full((len(vertices), 3), GREY, np.uint8)
-    colors = np.rint(np.einsum("sc,scx->sx", weights, mesh.vertex_colors[vertices].astype(np.float32)))
-    return np.clip(colors, 0, 255).astype(np.uint8)
+        return np.full((len(faces), 3), GREY, np.uint8)
+    colors = np.einsum("sc,scx->sx", weights, mesh.vertex_colors[mesh.faces[faces]].astype(np.float32))
+    if mesh.face_colors is not None:
+        which, texels, shares = mesh.face_colors.look_up(faces, weights)
+        colors[which] = np.einsum("kc,kcx->kx", shares, texels.astype(np.float32))
+    return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
 
 
 def farthest_points(points: np.ndarray, count: int, start: int = 0) -> np.ndarray:

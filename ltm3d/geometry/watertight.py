@@ -62,7 +62,7 @@ def remesh_watertight(mesh: Mesh, config: RemeshConfig) -> Mesh:
     if mesh.vertex_colors is None:
         return shell
     closest, face = TriangleTree(mesh).closest_points(shell.vertices)
-    colors = surface_colors(mesh, mesh.faces[face], _barycentric(mesh.triangles[face], closest))
+    colors = surface_colors(mesh, face, _barycentric(mesh.triangles[face], closest))
     return Mesh(shell.vertices, shell.faces, colors)
 
 

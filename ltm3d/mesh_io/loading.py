@@ -1,6 +1,6 @@
 """Mesh files of any make, from hands one does not know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.base_color import corner_colors, visible_faces
 from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.geometry.parts import Part, drop_degenerate, select_faces
+from ltm3d.geometry.texture_baking import bake_textures
 from ltm3d.mesh_io.gltf import read_gltf
 from ltm3d.mesh_io.obj import read_obj
 from ltm3d.mesh_io.off import read_off
@@ -56,7 +57,8 @@ def load_mesh(path: Path, *, limits: LoadLimits | None = None, root: Path | None
 
 
 def load_asset(path: Path, *, limits: LoadLimits | None = None, root: Path | None = None) -> LoadedAsset:
-    """Read a mesh file: all parts and instances in place, skins at rest, base colours at the vertices.
+    """Read a mesh file: all parts and instances in place, skins at rest, base colours at the vertices,
+    and within faces where a texture shows more.
 
     Faces that are a line or a point, faces that alpha makes invisible, and vertices that no other face uses, are left
     out.
@@ -123,7 +125,9 @@ def _join(parts: list[Part], *, centred: bool) -> tuple[Mesh, np.ndarray]:
     if not np.isfinite([low, high]).all() or max(np.abs(low).max(), np.abs(high).max()) > _MAX_COORDINATE:
         raise AssetError("non_finite", f"NaN, infinite coordinates or such beyond {_MAX_COORDINATE:g}")
     origin = (low + high) / 2 if centred else np.zeros(3)
-    return concatenate([_colored(part, origin) for part in parts]), origin
+    meshes = [_colored(part, origin) for part in parts]
+    inner = bake_textures(parts, meshes)
+    return concatenate([replace(mesh, face_colors=own) for mesh, own in zip(meshes, inner, strict=True)]), origin
 
 
 def _colored(part: Part, origin: np.ndarray) -> Mesh:

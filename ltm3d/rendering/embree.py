@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ltm3d.geometry.face_colors import FaceColors
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.raycasting import RayScene
 from ltm3d.rendering.cameras import ViewConfig, standard_lights
 from ltm3d.rendering.pixels import PixelSums, Views, Window, develop, window_of
-from ltm3d.rendering.shading import albedo, corner_normals, diffuse_light
+from ltm3d.rendering.shading import albedo, corner_normals, diffuse_light, reflected
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +33,24 @@ def render(mesh: Mesh, cameras: np.ndarray, *, config: ViewConfig, lights: np.nd
     scene = RayScene(mesh)
     corners = np.concatenate([corner_normals(mesh), albedo(mesh)[mesh.faces]], axis=2)  # [F, 3, 6]
     lights = standard_lights(config, len(cameras)) if lights is None else lights
+    texels = mesh.face_colors
     frames = []
     for camera, light in zip(cameras, lights, strict=True):
         window = window_of(mesh, camera, config)
-        samples = _trace(scene, corners, camera, window, config)
+        samples = _trace(scene, corners, texels, camera, window, config)
         frames.append(develop(_expose(samples, camera, light, window, config), window, config))
     images, depth, normals = (np.stack(part) for part in zip(*frames, strict=True))
     return Views(images=images, depth=depth, normals=normals)
 
 
-def _trace(scene: RayScene, corners: np.ndarray, camera: np.ndarray, window: Window, config: ViewConfig) -> _Samples:
+def _trace(
+    scene: RayScene,
+    corners: np.ndarray,
+    texels: FaceColors | None,
+    camera: np.ndarray,
+    window: Window,
+    config: ViewConfig,
+) -> _Samples:
     side = config.resolution * config.supersample
     axis = ((np.arange(side, dtype=np.float32) + 0.5) * (2 / side) - 1) * np.float32(config.half_tangent)
     down, right = (
@@ -59,7 +68,11 @@ def _trace(scene: RayScene, corners: np.ndarray, camera: np.ndarray, window: Win
     facing = np.einsum("px,px->p", normals, directions.reshape(-1, 3)[hit])
     length = np.sqrt(np.einsum("px,px->p", normals, normals))
     normals = normals * (np.where(facing > 0, -1, 1) / np.maximum(length, 1e-9))[:, None].astype(np.float32)
-    return _Samples(index=hit, depth=hits.distance.reshape(-1)[hit], normals=normals, colors=values[:, 3:])
+    colors = values[:, 3:]
+    if texels is not None and len(hit):
+        which, seen, shares = texels.look_up(face, weights)
+        colors[which] = np.einsum("kc,kcx->kx", shares, reflected(seen))
+    return _Samples(index=hit, depth=hits.distance.reshape(-1)[hit], normals=normals, colors=colors)
 
 
 def _expose(samples: _Samples, camera: np.ndarray, light: np.ndarray, window: Window, config: ViewConfig) -> PixelSums:

@@ -16,10 +16,13 @@ KEY_DIRECTION = np.array([-0.45, 0.5, 0.74], np.float32)  # of the headlight in 
 def albedo(mesh: Mesh) -> np.ndarray:
     """Return what each vertex reflects of the light, linear, float32 [N, 3]."""
     if mesh.vertex_colors is None:
-        reflected = np.full_like(mesh.vertices, srgb_to_linear(np.array(GREY)))
-    else:
-        reflected = srgb_to_linear(mesh.vertex_colors)
-    return BLACK + (WHITE - BLACK) * reflected
+        return reflected(np.full_like(mesh.vertices, GREY, np.uint8))
+    return reflected(mesh.vertex_colors)
+
+
+def reflected(colors: np.ndarray) -> np.ndarray:
+    """Return what surfaces of these colours, uint8 sRGB, reflect of the light, linear, float32."""
+    return BLACK + (WHITE - BLACK) * srgb_to_linear(colors)
 
 
 def corner_normals(mesh: Mesh) -> np.ndarray:

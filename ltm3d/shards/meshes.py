@@ -1,9 +1,10 @@
-"""Read meshes out of shards."""
+"""Meshes as the fields of a shard."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ltm3d.geometry.face_colors import FaceColors
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.read import Shard, ShardSet
 
@@ -28,6 +29,23 @@ def mesh_at(shard: Shard, place: int) -> Mesh:
     return _mesh(lambda name: shard[name][place])
 
 
+def mesh_arrays(mesh: Mesh) -> dict[str, np.ndarray]:
+    """Return a mesh as the fields `schema.MESHES`: no rows where it has no colours."""
+    inner, none = mesh.face_colors, np.zeros((0, 3), np.uint8)
+    return {
+        "vertices": mesh.vertices,
+        "faces": mesh.faces,
+        "vertex_colors": none if mesh.vertex_colors is None else mesh.vertex_colors,
+        "texel_levels": none[:, 0] if inner is None else inner.levels,
+        "texels": none if inner is None else inner.texels,
+    }
+
+
 def _mesh(field: Callable[[str], np.ndarray]) -> Mesh:
-    colors = field("vertex_colors")
-    return Mesh(field("vertices"), field("faces"), colors if len(colors) else None)  # no rows: no colours
+    colors, levels = field("vertex_colors"), field("texel_levels")
+    return Mesh(
+        field("vertices"),
+        field("faces"),
+        colors if len(colors) else None,
+        FaceColors(levels, field("texels")) if len(levels) else None,
+    )

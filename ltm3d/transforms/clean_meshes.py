@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.geometry.cleaning import clean_mesh, geometry_signature
 from ltm3d.geometry.extent import core_extent, largest_part
@@ -17,6 +15,7 @@ from ltm3d.mesh_io.loading import LoadLimits, load_asset
 from ltm3d.schema import MESHES
 from ltm3d.shards.archive import unpack_archive
 from ltm3d.shards.ledger import check_fraction
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.read import read_shard
 from ltm3d.transforms.assets import Asset, map_assets, object_record, positions
 from ltm3d.transforms.isolation import ChildLimits, run_isolated
@@ -97,9 +96,7 @@ def clean_shard(job: ShardJob, *, config: CleanConfig) -> ShardResult:
                 config.shape,
                 limits=config.child,
             )
-            colors = np.zeros((0, 3), np.uint8) if mesh.vertex_colors is None else mesh.vertex_colors
-            arrays = {"vertices": mesh.vertices, "faces": mesh.faces, "vertex_colors": colors}
-            return arrays, {**record, **facts}
+            return mesh_arrays(mesh), {**record, **facts}
 
         return map_assets(places, clean, fields=MESHES)
 

@@ -14,6 +14,7 @@ from shapes import box
 from ltm3d import schema
 from ltm3d.cli import app
 from ltm3d.shards.index import write_index
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.write import write_shard
 
 UIDS = ("a-train", "b-test", "c-test")
@@ -27,11 +28,7 @@ def data(tmp_path: Path) -> Path:
     bright = [np.full((2, 8, 8, 4), 80 * (index + 1), np.uint8) for index in range(3)]
     for views in bright:
         views[0] = (0, 0, 0, 255)
-    arrays = {
-        "vertices": [mesh.vertices for mesh in meshes],
-        "faces": [mesh.faces for mesh in meshes],
-        "vertex_colors": [np.zeros((0, 3), np.uint8) for _ in meshes],
-    }
+    arrays = {field.name: [mesh_arrays(mesh)[field.name] for mesh in meshes] for field in schema.MESHES}
     for folder, fields, held in (("meshes", schema.MESHES, arrays), ("views", VIEWS, {"images": bright})):
         place = tmp_path / "data" / folder / "shard-00000"
         write_shard(place, fields=fields, arrays=held, uids=list(UIDS), records=[{}] * 3, rejects=[], key="k")

@@ -14,6 +14,7 @@ from ltm3d.evaluation.set_metrics import measure_sets
 from ltm3d.generator.bundle import ShapeGenerator
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import IndexEntry
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.write import Reject, write_shard
 
 SHAPES = {"ball": sphere(0.8, subdivisions=2), "cube": box(), "ball-t": sphere(0.78, subdivisions=2), "cube-t": box()}
@@ -43,11 +44,7 @@ def entry(uid: str) -> IndexEntry:
 
 def evaluator(data: Path, *, baselines: bool = True) -> Evaluator:
     """Two training and two test assets; a test asset's other view looks like the wrong one."""
-    meshes = {
-        uid: {"vertices": mesh.vertices, "faces": mesh.faces, "vertex_colors": np.zeros((0, 3), np.uint8)}
-        for uid, mesh in SHAPES.items()
-    }
-    write(data / "meshes", schema.MESHES, meshes)
+    write(data / "meshes", schema.MESHES, {uid: mesh_arrays(mesh) for uid, mesh in SHAPES.items()})
     conditions = {}
     for uid in SHAPES:
         own = np.array([1, 0] if uid.startswith("ball") else [0, 1], np.float32)

@@ -5,7 +5,10 @@ import pytest
 
 from ltm3d.errors import AssetError
 from ltm3d.geometry.mesh import Mesh, face_areas
+from ltm3d.geometry.surface_points import sample_surface
 from ltm3d.mesh_io.loading import LoadLimits
+from ltm3d.rendering.cameras import ViewConfig, view_cameras
+from ltm3d.rendering.embree import render
 from ltm3d.transforms.clean_meshes import clean_file
 
 CUBE = {"sides": (1, 1, 1), "area": 6, "volume": 1}
@@ -70,3 +73,17 @@ def test_the_right_answer(shared_data, name: str) -> None:
         assert mesh.vertex_colors is not None
         assert np.abs(mesh.vertex_colors.astype(int) - right["color"]).max() <= 1
     assert ("note" in right) == ("notes" in facts) and right.get("note", "") in str(facts.get("notes", ""))
+
+
+def test_a_checker_on_a_low_poly_cube_is_there_at_points_and_in_views(shared_data) -> None:
+    path = shared_data.parent / "cases" / "meshes" / "m27_lowpoly_checker_cube.glb"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    mesh, _ = clean_file(path, path.parent, "+y", "+z", LoadLimits())
+    colors = sample_surface(mesh, 4000, np.random.default_rng(0)).colors.astype(int)
+    light, dark = (colors.min(axis=1) > 200).mean(), (colors.max(axis=1) < 100).mean()
+    assert light > 0.3 and dark > 0.3 and light + dark > 0.85
+    config = ViewConfig(num_views=1, resolution=128)
+    image = render(mesh, view_cameras(config, "m27", mesh), config=config).images[0]
+    row = image[..., :3].mean(axis=2)[np.argmax((image[..., 3] == 255).sum(axis=1))]
+    assert (np.abs(np.diff(row)) > 40).sum() >= 6  # from check to check

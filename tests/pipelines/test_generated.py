@@ -19,6 +19,7 @@ from ltm3d.generator.sampling import SamplingConfig
 from ltm3d.generator.shape_models import ShapeModels
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.shards.index import read_index, uids_of_split
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.read import list_shards
 from ltm3d.shards.write import Reject, write_shard
 from ltm3d.tokenizers.kinds import load_tokenizer
@@ -45,9 +46,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         uids = [uid for uid in uids_of_split(entries, "test") if uid in shard.uids]
         if not uids:
             continue
-        none = np.zeros((0, 3), np.uint8)
-        meshes = {"vertices": [ball.vertices] * len(uids), "faces": [ball.faces] * len(uids)}
-        put(data / "meshes" / shard.name, schema.MESHES, {**meshes, "vertex_colors": [none] * len(uids)}, uids)
+        meshes = {name: [array] * len(uids) for name, array in mesh_arrays(ball).items()}
+        put(data / "meshes" / shard.name, schema.MESHES, meshes, uids)
         pictures = [np.full((3, 8, 8, 4), 40 * number, np.uint8) for number in range(len(uids))]
         views = {
             "images": pictures,

@@ -71,7 +71,7 @@ BY_ASSET = {"generated/image": {"a": {"chamfer_l1": 0.1, "f_score@0.02": 0.5}}, 
 def write_data(data: Path) -> None:
     """Make the folders that the stages before would have made."""
     rng = np.random.default_rng(0)
-    size = {"V": 2, "H": 16, "W": 16, "N": 3, "F": 1, "S": 4, "E": 4, "Q": 4}
+    size = {"V": 2, "H": 16, "W": 16, "N": 3, "F": 1, "T": 0, "S": 4, "E": 4, "Q": 4}
     for name, fields in (("views", schema.VIEWS), ("meshes", schema.MESHES), ("targets/sdf", schema.SDF_TARGETS)):
         arrays = {
             field.name: [np.zeros([size.get(str(axis), axis) for axis in field.shape], field.dtype)] for field in fields

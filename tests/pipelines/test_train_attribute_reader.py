@@ -14,6 +14,7 @@ from ltm3d.evaluation.attribute_training import AttributeTrainingConfig, FreshOb
 from ltm3d.procedural.objects import CATEGORIES
 from ltm3d.schema import MESHES
 from ltm3d.shards.index import IndexEntry, read_index, write_index
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.write import write_shard
 from ltm3d.sources.procedural import ProceduralSource
 from pipelines.train_attribute_reader import check_seed
@@ -31,11 +32,7 @@ def meshes(tmp_path: Path, repository: Path) -> Checkout:
     folder, objects = tmp_path / "data" / "meshes", FreshObjects(seed=4, count=14)
     uids = [f"u{index:02d}" for index in range(14)]
     built = list(objects)
-    arrays = {
-        "vertices": [mesh.vertices for mesh in built],
-        "faces": [mesh.faces for mesh in built],
-        "vertex_colors": [mesh.vertex_colors for mesh in built],
-    }
+    arrays = {field.name: [mesh_arrays(mesh)[field.name] for mesh in built] for field in MESHES}
     write_shard(folder / SHARD, fields=MESHES, arrays=arrays, uids=uids, records=[{}] * 14, rejects=[], key="k")
     entries = [
         IndexEntry(

@@ -6,6 +6,7 @@ from shapes import box, inside_out, sphere
 
 from ltm3d.geometry.base_color import srgb_to_linear
 from ltm3d.geometry.cleaning import clean_mesh
+from ltm3d.geometry.face_colors import FaceColors, texel_places
 from ltm3d.geometry.mesh import Mesh, concatenate
 from ltm3d.geometry.normalize import normalize
 from ltm3d.mesh_io.loading import load_mesh
@@ -156,3 +157,20 @@ def test_real_assets_fill_their_pictures_with_contrast(shared_data) -> None:
             seen = image[..., 3] >= 8
             span = max(np.ptp(np.nonzero(seen.any(axis=axis))[0]) + 1 for axis in (0, 1))
             assert 0.84 * 64 <= span <= 0.97 * 64, path
+
+
+def test_colours_within_faces_are_drawn_where_they_are() -> None:
+    cube = box((1, 1, 1), color=(128, 128, 128))
+    levels = np.where(cube.triangles[..., 2].min(axis=1) > 0.4, 40, 0).astype(np.uint8)  # the two faces of the front
+    faces, weights = texel_places(levels)
+    places = np.einsum("tc,tcx->tx", weights, cube.triangles[faces])
+    colors = np.where(places[:, :1] < 0, (200, 0, 0), (0, 0, 200))
+    marked = replace(cube, face_colors=FaceColors(levels, colors))
+    image = look(marked).images[0].astype(int)
+    rows, columns = np.nonzero(image[..., 3] == 255)
+    middle = (columns.min() + columns.max()) / 2
+    left = image[rows[columns < middle - 2], columns[columns < middle - 2]]
+    right = image[rows[columns > middle + 2], columns[columns > middle + 2]]
+    assert (left[:, 0] > 1.5 * left[:, 2]).all() and (right[:, 2] > 1.5 * right[:, 0]).all()
+    grey, other = look(cube), look(marked)
+    assert np.array_equal(grey.depth, other.depth) and np.array_equal(grey.normals, other.normals)

@@ -12,10 +12,10 @@ from ltm3d import schema
 from ltm3d.evaluation.shape_pictures import cloud_splats
 from ltm3d.generator.ltr import LTR, LTRConfig
 from ltm3d.generator.token_model import TokenShape
-from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud
 from ltm3d.nn.weights import weights_hash
 from ltm3d.shards.index import IndexEntry, write_index
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.write import Reject, write_shard
 from ltm3d.tokenizers.gaussians import GaussiansTokenizer, GaussiansTokenizerConfig
 from ltm3d.tokenizers.mesh import MeshTokenizer, MeshTokenizerConfig
@@ -62,7 +62,7 @@ def write_evaluation_data(data: Path, representation: str) -> None:
     meshes = {uid: sphere(radius, subdivisions=2) for uid, radius in RADII.items()}
     rng = np.random.default_rng(0)
     if not (data / "meshes").is_dir():
-        _write(data / "meshes", schema.MESHES, {uid: _mesh_row(mesh) for uid, mesh in meshes.items()})
+        _write(data / "meshes", schema.MESHES, {uid: mesh_arrays(mesh) for uid, mesh in meshes.items()})
         write_index(data / "meshes", [_entry(uid) for uid in RADII])
         _write(data / "views", schema.VIEWS, {uid: _zeros(schema.VIEWS) for uid in RADII})
         rows = {}
@@ -112,10 +112,6 @@ def _entry(uid: str) -> IndexEntry:
         uid=uid, shard="shard-00000", split="test" if uid.startswith("test") else "train", category="ball", caption="",
         source="procedural", licence="CC0-1.0", name="", num_faces=320, is_watertight=True, scale=1.0, offset=(0, 0, 0),
     )  # fmt: skip
-
-
-def _mesh_row(mesh: Mesh) -> dict[str, np.ndarray]:
-    return {"vertices": mesh.vertices, "faces": mesh.faces, "vertex_colors": np.zeros((0, 3), np.uint8)}
 
 
 def _zeros(fields: tuple[schema.Field, ...]) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from ltm3d.geometry.mesh import Mesh
 from ltm3d.mesh_io.writing import mesh_to_glb
 from ltm3d.schema import MESHES, RAW, ObjectRecord
 from ltm3d.shards.archive import archive_bytes
+from ltm3d.shards.meshes import mesh_arrays
 from ltm3d.shards.write import write_shard
 from ltm3d.transforms.download import content_hash
 
@@ -56,15 +57,10 @@ def write_raw(
 
 def write_meshes(folder: Path, meshes: Mapping[str, Mesh]) -> None:
     """Write a shard of meshes as they are; `signature` and `content_hash` are those of the uid."""
-    none = np.zeros((0, 3), np.uint8)
     write_shard(
         folder,
         fields=MESHES,
-        arrays={
-            "vertices": [mesh.vertices for mesh in meshes.values()],
-            "faces": [mesh.faces for mesh in meshes.values()],
-            "vertex_colors": [none if mesh.vertex_colors is None else mesh.vertex_colors for mesh in meshes.values()],
-        },
+        arrays={field.name: [mesh_arrays(mesh)[field.name] for mesh in meshes.values()] for field in MESHES},
         uids=list(meshes),
         records=[{**asdict(record(uid)), "signature": uid, "content_hash": uid} for uid in meshes],
         rejects=[],

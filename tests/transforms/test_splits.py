@@ -21,7 +21,7 @@ def write(folder, uids, *, marks=None, splits=None):
     for number, uid in enumerate(uids):
         content_hash, signature = (marks or {}).get(uid, (uid, uid))
         facts = FACTS | {"content_hash": content_hash, "signature": signature, "split": (splits or {}).get(uid, "")}
-        empty = [np.zeros((0, 3), field.dtype) for field in MESHES]
+        empty = [np.zeros((0, *field.shape[1:]), field.dtype) for field in MESHES]
         write_shard(
             folder / f"shard-{number:05d}",
             fields=MESHES,
