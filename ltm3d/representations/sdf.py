@@ -4,6 +4,7 @@ Letters: S surface points, E points on sharp edges, Q queries.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ltm3d.geometry.surface_points import SurfaceSamples, sample_surface
 from ltm3d.representations.oriented_points import check_sharp_angle, sharp_points, surface_points
 
 _NUM_PROBES, _PROBE_STEP = 512, 0.002
+_FILLED = 0.1  # share of the inside that the winding number alone gives an open surface, from which on it is noted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +58,13 @@ class SdfTargetConfig:
 
 def build_sdf_target(
     mesh: Mesh, *, config: SdfTargetConfig, rng: np.random.Generator, distance: SignedDistance | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the fields `schema.SDF_TARGETS` of a mesh in the normalised frame, float16, in random order, and facts.
 
     Queries are rounded to float16 before they are labelled, so the distances belong to the points as stored. Distances
     are not cut. Normals follow the mesh's winding. The facts: see `SignedDistance` for signs, `sharp_points`,
-    `lost_surface`; `inside_fraction` is the share of volume queries with a negative distance.
+    `lost_surface`; `inside_fraction` is the share of volume queries with a negative distance; `notes` say where an open
+    surface, as a bowl of one sheet, is filled.
 
     Args:
         distance: the mesh's own, where the caller has it already.
@@ -70,7 +73,7 @@ def build_sdf_target(
         AssetError: `no_surface`, the mesh has no area; `lost_surface`, `no_inside` by the config's limits.
     """
     surface = surface_points(mesh, config.num_surface, rng)
-    sharp, facts = sharp_points(mesh, config.num_sharp, rng, min_angle=config.sharp_angle)
+    sharp, edges = sharp_points(mesh, config.num_sharp, rng, min_angle=config.sharp_angle)
     around = sample_surface(mesh, config.num_near, rng)
     std = np.resize(np.array(config.near_std, np.float32), config.num_near)[:, None]
     near = around.points + std * rng.standard_normal((config.num_near, 3), dtype=np.float32)
@@ -86,7 +89,8 @@ def build_sdf_target(
         "volume": labelled[: config.num_volume],
         "near": labelled[config.num_volume :][rng.permutation(config.num_near)],
     }
-    facts |= {
+    facts: dict[str, Any] = {
+        **edges,
         "sign_disagreement": distance.sign_disagreement,
         "sign_by_winding": float(distance.sign_by_winding),
         "inside_by_flood_alone": distance.inside_by_one_alone[0],
@@ -94,6 +98,9 @@ def build_sdf_target(
         "inside_fraction": float((sdf[: config.num_volume] < 0).mean()),
         "lost_surface": lost_surface(distance, around),
     }
+    if not distance.sign_by_winding and facts["inside_by_winding_alone"] > _FILLED:
+        share = facts["inside_by_winding_alone"]
+        facts["notes"] = [f"an open surface is filled: {share:.0%} of the inside is so by the winding number alone"]
     if facts["lost_surface"] > config.max_lost_surface:
         raise AssetError(
             "lost_surface", f"{facts['lost_surface']:.3f}; max_lost_surface is {config.max_lost_surface:g}"

@@ -140,7 +140,8 @@ def _summaries(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, floa
     columns: dict[str, list[float]] = defaultdict(list)
     for record in records:
         for name, value in record.items():
-            columns[name].append(float(value))
+            if isinstance(value, int | float):
+                columns[name].append(float(value))
     return {
         name: {
             "mean": float(np.mean(values)),

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from shapes import box, box_distance, inside_out, sphere
@@ -14,6 +16,10 @@ EXTENTS = (1.2, 0.7, 0.4)
 
 def build(mesh: Mesh, seed: int = 0, config: SdfTargetConfig = CONFIG) -> dict[str, np.ndarray]:
     return build_sdf_target(mesh, config=config, rng=np.random.default_rng(seed))[0]
+
+
+def facts_of(mesh: Mesh) -> dict[str, Any]:
+    return build_sdf_target(mesh, config=CONFIG, rng=np.random.default_rng(0))[1]
 
 
 def test_fields_are_those_of_the_schema() -> None:
@@ -90,8 +96,28 @@ def test_what_no_level_set_has_is_counted_by_area() -> None:
         starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
         faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
         mesh = Mesh(np.concatenate([part.vertices for part in parts]), faces)
-        facts = build_sdf_target(mesh, config=CONFIG, rng=np.random.default_rng(0))[1]
+        facts = facts_of(mesh)
         assert facts["lost_surface"] == pytest.approx(lost, abs=0.02)
+
+
+def test_an_open_surface_that_is_filled_is_noted() -> None:
+    """So is a bowl, a basin, a dome, a cup and a box without lid; a sheet is lost, and a solid is what it is."""
+    ball, solid = sphere(0.8, subdivisions=4), box(EXTENTS)
+    height = ball.triangles[..., 1]
+    lid = solid.triangles[..., 1].min(axis=1) > solid.vertices[:, 1].max() - 1e-6
+    bowls = {
+        "bowl": Mesh(ball.vertices, ball.faces[height.max(axis=1) < 0.4]),
+        "basin": Mesh(ball.vertices * np.float32([1, 0.4, 1]), ball.faces[height.max(axis=1) < 0.1]),
+        "dome": Mesh(ball.vertices, ball.faces[height.min(axis=1) > -0.4]),
+        "cup, inside out": inside_out(Mesh(ball.vertices * np.float32([0.6, 1, 0.6]), ball.faces[height[:, 0] < 0.3])),
+        "box without lid": Mesh(solid.vertices, solid.faces[~lid]),
+    }
+    for name, mesh in bowls.items():
+        facts = facts_of(mesh)
+        assert "filled" in facts["notes"][0] and facts["inside_fraction"] > 0.01, name
+    sheet = Mesh(np.array([[-0.9, 0, -0.9], [0.9, 0, -0.9], [0, 0, 0.9]]), np.array([[0, 1, 2]]))
+    for mesh in (ball, solid, inside_out(solid), sheet):
+        assert "notes" not in facts_of(mesh)
 
 
 def test_bad_settings_and_flat_meshes_are_named() -> None:
