@@ -6,6 +6,8 @@ import signal
 import sys
 from types import FrameType
 
+from ltm3d.utf8 import use_utf8
+
 # Set here because it must be in place before a stage's module imports torch, ray or mlflow. Two OpenMP threads on
 # two shared cores spin against each other, so a process gets one; telemetry is off.
 ENVIRONMENT = {
@@ -20,7 +22,10 @@ ENVIRONMENT = {
     "DVC_NO_ANALYTICS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
+    "PYTHONUTF8": "1",
 }
+if sys.argv[0] == "-m":  # python -m pipelines.STAGE
+    use_utf8()
 if shutil.which("nvidia-smi") is None:
     ENVIRONMENT["DS_ACCELERATOR"] = "cpu"
 for _name, _value in ENVIRONMENT.items():
@@ -39,5 +44,5 @@ def _leave_imports(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # python -m pipelines.STAGE
+if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _leave_imports)

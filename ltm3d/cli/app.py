@@ -24,6 +24,7 @@ from ltm3d.cli.results import results
 from ltm3d.cli.tokens import tokens
 from ltm3d.cli.versions import versions
 from ltm3d.errors import AssetError, Ltm3dError
+from ltm3d.utf8 import use_utf8
 
 # Two OpenMP threads on two shared cores spin against each other; telemetry is off.
 ENVIRONMENT = {
@@ -82,6 +83,8 @@ def before(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; what a user can mend is one line on stderr and exit code 1."""
+    if arguments is None:
+        use_utf8()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:

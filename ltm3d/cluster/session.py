@@ -40,6 +40,7 @@ def ray_started(resources: Resources, environment: Mapping[str, str]) -> Iterato
             yield
         return
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # the default too, but then with a warning; read at import
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's default of 15 starves a stage beside any other work
     import ray
 
     sweep_ray_folders()

@@ -195,6 +195,7 @@ def _fit(job: Job, resources: Resources) -> None:
     import ray
     from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
     from ltm3d.training.ray_group import MeetingConfig
 
@@ -204,19 +205,22 @@ def _fit(job: Job, resources: Resources) -> None:
         def _register_sigint_handler(self, controller: Any) -> None:
             pass
 
-    class LocalTrainer(Trainer):
-        """Start one process less: it frees what a dead driver held, and here Ray dies with the driver."""
-
         def _create_default_callbacks(self) -> list[Any]:
+            """Leave out what frees the place of a dead driver where Ray dies with the driver, else give it time.
+
+            A busy head takes longer to stop it than Ray waits (12 s); Ray then logs a traceback that means nothing.
+            """
             callbacks = super()._create_default_callbacks()
-            return [each for each in callbacks if type(each).__name__ != "PlacementGroupCleanerCallback"]
+            cleaners = [each for each in callbacks if isinstance(each, PlacementGroupCleanerCallback)]
+            patient = [] if is_local else [PlacementGroupCleanerCallback(stop_timeout=60.0) for _ in cleaners]
+            return [*(each for each in callbacks if each not in cleaners), *patient]
 
     settings = dict(_RAY_SETTINGS)
     is_local = len(ray.nodes()) == 1 and "RAY_ADDRESS" not in os.environ
     if is_local:  # no other machine that could be taken away: no watcher for that
         settings["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
     with _environment_of(settings):
-        trainer = (LocalTrainer if is_local else Trainer)(
+        trainer = Trainer(
             partial(_ray_worker, job),  # not in train_loop_config: Ray's controller would unpickle it, too
             torch_config=MeetingConfig(backend="nccl" if resources.use_gpu else "gloo"),
             scaling_config=ScalingConfig(

@@ -1,6 +1,7 @@
 import io
 import logging
 import sys
+import threading
 
 from ltm3d.transforms import asset_progress as progress
 from ltm3d.transforms.asset_progress import Progress
@@ -36,3 +37,20 @@ def test_a_bar_on_a_terminal(caplog, monkeypatch):
     assert "render" in terminal.getvalue() and "5/10" in terminal.getvalue()
     assert "assets/s" in terminal.getvalue()
     assert not caplog.records
+
+
+def test_a_line_says_where_nothing_moves_for_long(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "QUIET_FOR", 0.05)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with caplog.at_level(logging.WARNING), Progress("render", 60) as bar:
+        bar.advance(20)
+        while not caplog.records:
+            threading.Event().wait(0.01)
+    first = caplog.records[0].message
+    assert first.startswith("render: no shard was finished for 0 s; 20 of 60 assets are done.") and "CPUs" in first
+    assert not [each for each in threading.enumerate() if each.name == "progress" and not ended(each)]
+
+
+def ended(thread: threading.Thread) -> bool:
+    thread.join(timeout=5)
+    return not thread.is_alive()
