@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from ltm3d.errors import ConfigError, PromptError
 
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 100_000_000
 WORKING_SIZE = 768  # pixels, longest side while the background is removed
 SEEN = 8  # alpha from which a pixel counts as object
-COLOUR_TOLERANCE = 0.07  # distance of a background pixel to the fitted background, RGB in [0, 1]
-PLAIN_SHARE = 0.4  # share of border pixels that must fit one background
 CLEAR_SHARE = 0.1  # share of border pixels, or of all, that are clear in a picture that is cut out already
-DARKEST_SHADOW = 0.35  # of the background's light
-SHADOW_TINT = 0.04  # distance of a shadow's colour to the darkened background, RGB in [0, 1]
-SHADOW_SLOPE = 0.05  # most that a soft shadow darkens over a 256th of the picture
 
 
 def composite(
@@ -47,8 +42,8 @@ def prepare_photo(
 ) -> UInt8[np.ndarray, "H W 4"]:
     """Cut the object out, centre it and scale it as in the training views.
 
-    Alpha is used where a share of the border, or of the picture, is clear; else a plain background and the soft shadow
-    on it are removed.
+    Alpha is used where a share of the border, or of the picture, is clear; else a plain background, also wall
+    and floor, and the soft shadow on it are removed.
 
     Args:
         resolution: side of the square result, pixels.
@@ -59,12 +54,14 @@ def prepare_photo(
     """
     from PIL import Image
 
+    from ltm3d.conditioning.cutout import border_of, find_object  # they need scipy, which training does without
+
     if resolution < 1 or not 0 < extent <= 1:
         raise ConfigError(f"resolution {resolution} must be at least 1, extent {extent} in (0, 1]")
     rgba = np.array(_open_rgba(image))
     if not _is_cut_out(rgba[..., 3]):
         opaque = rgba[..., 3] >= 250
-        backdrop = np.median(rgba[_border(opaque.shape) & opaque], axis=0)[:3] if opaque.any() else np.full(3, 255)
+        backdrop = np.median(rgba[border_of(opaque.shape) & opaque], axis=0)[:3] if opaque.any() else np.full(3, 255)
         red, green, blue = (int(value) for value in np.nan_to_num(backdrop, nan=255))
         rgba[..., :3] = composite(rgba, (red, green, blue))
         rgba[..., 3] = 255 * find_object(rgba[..., :3])
@@ -81,82 +78,12 @@ def prepare_photo(
     return np.array(frame)
 
 
-def find_object(rgb: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:
-    """Mark what differs from a plain, smoothly shaded background.
-
-    The background is a quadratic in x and y fitted to the border. What matches it and touches the border is
-    background, and so are larger holes that match it well.
-
-    Raises:
-        PromptError: the border is not plain, or nothing differs from it.
-    """
-    from scipy import ndimage
-
-    height, width = rgb.shape[:2]
-    colours = rgb.astype(np.float32) / 255
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack((np.ones_like(x), x, y, x * x, y * y, x * y), axis=-1)
-    border = _border((height, width))
-    distance = np.linalg.norm(colours - np.median(colours[border], axis=0), axis=-1)
-    for tolerance in (4 * COLOUR_TOLERANCE, 2 * COLOUR_TOLERANCE, COLOUR_TOLERANCE):
-        fits = border & (distance < tolerance)
-        if fits.sum() < max(PLAIN_SHARE * border.sum(), 12):
-            raise PromptError(
-                "the picture has no plain background to remove: cut the object out and save a PNG with transparency, "
-                "or take the picture in front of a plain wall"
-            )
-        fit, *_ = np.linalg.lstsq(terms[fits], colours[fits], rcond=None)
-        distance = np.linalg.norm(colours - terms @ fit, axis=-1)
-    noise = float(np.percentile(distance[fits], 95))
-    limit = max(COLOUR_TOLERANCE, 2 * noise)
-    regions, count = ndimage.label(distance < limit)
-    sizes = np.bincount(regions.ravel(), minlength=count + 1)
-    reaches_border = np.bincount(regions[border].ravel(), minlength=count + 1) > 0
-    total = np.bincount(regions.ravel(), weights=distance.ravel(), minlength=count + 1)
-    close = total < 0.5 * limit * sizes
-    removed = reaches_border | (close & (sizes >= 5e-4 * height * width))
-    removed[0] = False
-    mask = ~removed[regions]
-    mask = _without_soft_shadow(mask, colours, terms @ fit, border)
-    parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    if sizes.max(initial=0) < 2e-4 * height * width:
-        raise PromptError("nothing is left after the plain background is removed: use a picture that shows one object")
-    return (sizes >= max(0.01 * sizes.max(), 3))[parts]
-
-
 def _is_cut_out(alpha: UInt8[np.ndarray, "H W"]) -> bool:
     """Say whether a picture's background is clear already: a stray clear pixel, or a faint edge, does not count."""
+    from ltm3d.conditioning.cutout import border_of
+
     clear = alpha < 128
-    return bool(clear[_border(alpha.shape)].mean() >= CLEAR_SHARE or clear.mean() >= CLEAR_SHARE)
-
-
-def _border(shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
-    border = np.zeros(shape, dtype=bool)
-    rim = max(1, round(0.015 * max(shape)))
-    border[:rim], border[-rim:], border[:, :rim], border[:, -rim:] = True, True, True, True
-    return border
-
-
-def _without_soft_shadow(mask: np.ndarray, colours: np.ndarray, backdrop: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """Take from a mask [H, W] the backdrop [H, W, 3] darkened without an edge, as far as it joins what is removed.
-
-    A grey thing has an edge against its background, where this ends. Where most of the mask would go, it stays: so the
-    shadow of a grey thing that is as dark as the thing itself stays, too.
-    """
-    from scipy import ndimage
-
-    light = np.einsum("hwc,hwc->hw", colours, backdrop) / np.maximum(np.einsum("hwc,hwc->hw", backdrop, backdrop), 1e-6)
-    tint = np.linalg.norm(colours - light[..., None] * backdrop, axis=-1)
-    step = max(mask.shape) / 256
-    slope = ndimage.gaussian_gradient_magnitude(light, max(step, 0.7)) * step
-    is_shade = (light > DARKEST_SHADOW) & (light < 1.05) & (tint < SHADOW_TINT) & (slope < SHADOW_SLOPE)
-    regions, count = ndimage.label(~mask | is_shade)
-    reaches_border = np.bincount(regions[border & ~mask], minlength=count + 1) > 0
-    reaches_border[0] = False
-    kept = mask & ~reaches_border[regions]
-    return kept if kept.sum() >= 0.25 * mask.sum() else mask
+    return bool(clear[border_of(alpha.shape)].mean() >= CLEAR_SHARE or clear.mean() >= CLEAR_SHARE)
 
 
 def _open_rgba(image: "Image.Image | Path | str | np.ndarray") -> "Image.Image":

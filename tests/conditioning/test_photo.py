@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, PngImagePlugin
 
-from ltm3d.conditioning.photo import composite, find_object, measure_extent, prepare_photo
+from ltm3d.conditioning.cutout import find_object
+from ltm3d.conditioning.photo import composite, measure_extent, prepare_photo
 from ltm3d.errors import ConfigError, PromptError
 
 RED, WALL = (200, 30, 30), (205, 210, 200)
