@@ -1,11 +1,14 @@
 """Ray for a stage: one of its own on the loopback, or the cluster that RAY_ADDRESS names and `ray job submit` sets."""
 
+import gc
 import json
 import logging
 import os
 import re
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 300 * 2**20
 MAX_FOLDER_LENGTH = 40  # Ray puts sockets 64 characters deeper; the system takes paths of 107
+THREADS_PATIENCE = 10.0  # seconds for the threads of Ray Data to end
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray's job server, with what `ray job submit` was given
 
 
@@ -57,7 +61,7 @@ def ray_started(resources: Resources, environment: Mapping[str, str]) -> Iterato
         )
         yield
     finally:
-        ray.shutdown()
+        shut_down()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -83,7 +87,29 @@ def _cluster_joined(address: str, resources: Resources, environment: Mapping[str
         warn_if_exposed(str(context.address_info.get("webui_url") or ""), has_token=is_token_auth_enabled())
         yield
     finally:
+        shut_down()
+
+
+def shut_down() -> None:
+    """Shut Ray down once nothing is left that uses it: whatever does so later ends the process with exit code 1.
+
+    That is a thread of Ray Data which has not ended yet, and references in cycles, which any thread may free.
+    """
+    import ray
+
+    deadline = time.monotonic() + THREADS_PATIENCE
+    for thread in threading.enumerate():
+        modules = (type(thread).__module__, getattr(getattr(thread, "_target", None), "__module__", None))
+        if any(str(module).startswith("ray.data.") for module in modules):
+            thread.join(max(0.0, deadline - time.monotonic()))
+    collects = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
         ray.shutdown()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def check_nodes() -> None:

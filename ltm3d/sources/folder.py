@@ -103,7 +103,8 @@ class FolderSource:
             if path in faults:
                 record = faulty(record, *faults[path])
             elif record.main_file != str(path):
-                record = faulty(record, "bad_row", f"the name {str(path)!a} is not plain UTF-8: rename it")
+                problem = f"the name {str(path)!a} is not UTF-8, or holds control characters: rename it"
+                record = faulty(record, "bad_row", problem)
             records.append(record)
         if not records:
             raise SourceError(f"{root} holds no mesh ({', '.join(self.suffixes)}): correct `root` or `suffixes`")
@@ -190,6 +191,7 @@ def _find_files(root: Path, suffixes: tuple[str, ...]) -> tuple[list[PurePosixPa
     faults: Faults = {}
     real_root = root.resolve()
     seen = {real_root}
+    hidden: list[PurePosixPath] = []
     for folder, folders, names in os.walk(root, followlinks=True):
         here = PurePosixPath(Path(folder).relative_to(root).as_posix())
         entered = []
@@ -214,7 +216,12 @@ def _find_files(root: Path, suffixes: tuple[str, ...]) -> tuple[list[PurePosixPa
                     found.append(here / name)
                     faults[here / name] = ("bad_row", f"{name} is an empty folder, not a mesh")
         folders[:] = entered
-        found += [here / name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
+        meshes = [here / name for name in names if Path(name).suffix.lower() in suffixes]
+        hidden += [path for path in meshes if path.name.startswith(".")]
+        found += [path for path in meshes if not path.name.startswith(".")]
+    if hidden:
+        first = printable(str(min(hidden, key=os.fsencode)))
+        logger.info("%s: %d hidden files are left out, e.g. %s: rename those that are meshes", root, len(hidden), first)
     return sorted(found, key=os.fsencode), faults
 
 

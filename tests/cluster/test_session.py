@@ -1,9 +1,11 @@
 """Where a Ray of our own puts its sockets, whatever TMPDIR is, and how its workers run."""
 
+import gc
 import os
 import subprocess
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,13 @@ from ltm3d.cluster.session import ray_started
 from ltm3d.resources import Resources
 with ray_started(Resources(), {}):
     import os, ray
-    print(os.nice(0), ray.get(ray.remote(lambda: os.nice(0)).remote()))
+    import threading, time
+    def late():
+        time.sleep(1.5)
+        print(ray.is_initialized(), flush=True)
+    late.__module__ = "ray.data.late"
+    print(os.nice(0), ray.get(ray.remote(lambda: os.nice(0)).remote()), flush=True)
+    threading.Thread(target=late, daemon=True).start()
 """
 
 
@@ -40,6 +48,22 @@ def test_without_a_short_folder_one_line_names_tmpdir(tmp_path: Path, monkeypatc
         session.ray_folder(17)
 
 
+def test_what_holds_references_in_cycles_is_freed_before_ray_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    class Holder:
+        pass
+
+    order: list[str] = []
+    monkeypatch.setattr(ray, "shutdown", lambda: order.append("shutdown"))
+    held, unused = Holder(), Holder()
+    held.other, unused.other = unused, held  # type: ignore[attr-defined]
+    weakref.finalize(held, order.append, "freed")
+    del held, unused
+    session.shut_down()
+    assert order == ["freed", "shutdown"] and gc.isenabled()
+
+
 @pytest.mark.ray
 def test_ray_starts_below_a_long_temporary_folder_at_our_own_niceness(tmp_path: Path, repository: Path) -> None:
     long = tmp_path / ("x" * 60)
@@ -47,5 +71,6 @@ def test_ray_starts_below_a_long_temporary_folder_at_our_own_niceness(tmp_path: 
     environment = {**os.environ, "TMPDIR": str(long), "PYTHONPATH": str(repository)}
     command = [sys.executable, "-c", STARTS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    ours, theirs = done.stdout.split()[-2:]
+    ours, theirs, is_there = done.stdout.split()[-3:]
     assert ours == theirs, done.stderr[-2000:]
+    assert is_there == "True", "Ray went before a thread of Ray Data had ended"

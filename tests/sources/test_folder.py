@@ -34,6 +34,14 @@ def test_uids_categories_and_captions(tmp_path: Path) -> None:
     assert {(record.licence, record.attribution) for record in records} == {("CC-BY-4.0", "Ann")}
 
 
+def test_hidden_meshes_are_said_to_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, {name: "x" for name in ("a.obj", "._a.obj", "chairs/.b.glb", ".notes")})
+    with caplog.at_level("INFO"):
+        records = FolderSource(root=tmp_path).list_objects()
+    assert [record.uid for record in records] == ["a"]
+    assert "2 hidden files are left out, e.g. ._a.obj" in caplog.text
+
+
 def test_uids_stay_unique_where_letters_are_lost(tmp_path: Path) -> None:
     names = (
         "a b.glb",
