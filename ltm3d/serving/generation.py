@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 # Of all that Pillow opens, what pictures come in; EPS, for one, would start another program.
-PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,11 +145,12 @@ def answer(
     generator: ShapeGenerator, prompt: PreparedPrompt, on_step: Callable[[int, int], None] | None = None
 ) -> tuple[ShapeAnswer, Shape | None]:
     """Generate one shape and put it into an answer; a prompt that gives no surface is an answer, too."""
+    picture = None if prompt.image is None else _png(prompt.image)
     try:
         shape = generate_shape(generator, prompt, on_step)
     except AssetError as error:
         text = f"the model gave no surface for this prompt ({error.detail}): try another seed"
-        return ShapeAnswer(seed=prompt.seed, note=prompt.note, error=text), None
+        return ShapeAnswer(seed=prompt.seed, picture=picture, note=prompt.note, error=text), None
     file = base64.b64encode(shape_bytes(shape, f".{prompt.format}")).decode("ascii")
     num_vertices, num_faces = (len(shape.vertices), len(shape.faces)) if isinstance(shape, Mesh) else (len(shape), 0)
     made = ShapeAnswer(
@@ -158,6 +159,15 @@ def answer(
         num_vertices=num_vertices,
         num_faces=num_faces,
         seed=prompt.seed,
+        picture=picture,
         note=prompt.note,
     )
     return made, shape
+
+
+def _png(image: UInt8[np.ndarray, "H W 4"]) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")

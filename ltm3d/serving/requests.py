@@ -45,6 +45,7 @@ class ShapeAnswer(BaseModel):
     Attributes:
         glb, ply: the file; one of the two, in the format that was asked for.
         num_vertices: of the mesh; or the number of points or Gaussians.
+        picture: what the model saw of the prompt's image, cut out and centred: a PNG in base64.
         note: what the client should know, e.g. that the model knows none of the text's words.
         error: the model made no surface of this prompt; another seed may.
     """
@@ -54,6 +55,7 @@ class ShapeAnswer(BaseModel):
     num_vertices: int = 0
     num_faces: int = 0
     seed: int = 0
+    picture: str | None = None
     note: str | None = None
     error: str | None = None
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import browser
+import numpy as np
 import pytest
 import trimesh
 from mlflow_database import new_database
@@ -28,6 +29,7 @@ from ltm3d.errors import Ltm3dError
 from ltm3d.registry.registration import resolve_model
 
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium here: apt-get install chromium")
+SEEN = (slice(550, 646), slice(435, 531))
 COMMAND = [sys.executable, "-c", "from ltm3d.cli.app import main; main()"]
 STAGE = (slice(40, 660), slice(440, 1080))  # of the page's picture
 
@@ -79,6 +81,7 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
         page.click("#generate")
         page.wait("document.getElementById('status').textContent.includes('faces, seed 3')")
         page.wait("Number(document.getElementById('canvas').dataset.frames) > 1")
+        page.wait("document.getElementById('seen').hidden")
         first = page.picture()
         page.wait("Number(document.getElementById('canvas').dataset.frames) > 8")
         second = page.picture()
@@ -94,6 +97,8 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
         page.evaluate("document.getElementById('seed').value = '5'")
         page.click("#generate")
         page.wait("document.getElementById('status').textContent.includes('faces, seed 5')")
+        page.wait("document.querySelector('#seen img').naturalWidth > 0 && !document.getElementById('seen').hidden")
+        with_picture = page.picture()
 
         picture.write_text("no picture")
         page.click("#clear")
@@ -101,6 +106,7 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
         page.click("#generate")
         page.wait("document.getElementById('status').textContent.startsWith('the image cannot be read')")
         page.wait("document.getElementById('download').hidden && !document.getElementById('empty').hidden")
+        page.wait("document.getElementById('seen').hidden")
         after_error = page.picture()
 
         page.click("#clear")
@@ -113,6 +119,8 @@ def test_a_text_and_a_picture_become_shapes_that_turn_and_can_be_taken_away(addr
     shape = trimesh.load(tmp_path / "shape-3.glb", force="mesh")
     assert len(shape.faces) > 50
     assert (first[STAGE].max(-1) < 200).sum() > 5000, "a shape is seen"
+    red, _, blue = np.moveaxis(with_picture[SEEN].astype(int), -1, 0)
+    assert (red - blue > 100).sum() > 2000, "what the model saw of the picture stands beside the shape"
     assert (after_error[STAGE].max(-1) < 200).sum() < 4000, "an error leaves no shape of before"
     assert (first[STAGE] != second[STAGE]).any(-1).sum() > 500, "it has turned"
 

@@ -29,6 +29,8 @@ def test_a_prompt_becomes_a_file_and_the_same_one_the_same_file(generator: Shape
     first, shape = answer(generator, prompt, lambda *step: steps.append(step))
     assert first == answer(generator, prompt)[0] and steps == [(1, 1)]
     assert first.glb is not None and first.ply is None and first.error is None and first.seed == 5
+    assert first.picture is not None
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(first.picture)))), prompt.image)
     mesh = trimesh.load(io.BytesIO(base64.b64decode(first.glb)), file_type="glb", force="mesh")
     assert (len(mesh.faces), len(mesh.vertices)) == (first.num_faces, first.num_vertices)
     np.testing.assert_allclose(mesh.bounds, [shape.vertices.min(0), shape.vertices.max(0)], atol=1e-6)
@@ -36,7 +38,7 @@ def test_a_prompt_becomes_a_file_and_the_same_one_the_same_file(generator: Shape
 
 def test_ply_on_request(generator: ShapeGenerator) -> None:
     made, _ = answer(generator, prepare(generator, Prompt(text="a red chair", format="ply"), LIMITS))
-    assert made.glb is None and made.ply is not None
+    assert made.glb is None and made.ply is not None and made.picture is None
     mesh = trimesh.load(io.BytesIO(base64.b64decode(made.ply)), file_type="ply")
     assert len(mesh.faces) == made.num_faces > 50
 
@@ -122,7 +124,7 @@ def test_a_hundred_megapixels_are_never_decoded() -> None:
     assert open_picture(data, RequestLimits(max_pixels=10**8)).size == (10_000, 10_000)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000"])
 def test_a_damaged_file_is_a_picture_or_a_refusal_and_nothing_else(generator: ShapeGenerator, kind: str) -> None:
     whole, draw = box(kind), random.Random(0)
     for _ in range(60):

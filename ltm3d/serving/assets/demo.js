@@ -92,6 +92,7 @@
     const size = `${(answer.num_faces || answer.num_vertices).toLocaleString()} ${things}`;
     say(`${size}, seed ${answer.seed}${answer.note ? "; " + answer.note : ""}`);
     get("empty").hidden = true;
+    showSeen(answer);
     try {
       if (!stage) {
         stage = ltm3d.createStage(get("canvas"));
@@ -104,9 +105,16 @@
     }
   }
 
+  // The picture that was cut out stands beside the shape, so that a bad cut is seen.
+  function showSeen(answer) {
+    get("seen").hidden = !(answer && answer.picture);
+    if (answer && answer.picture) get("seen").querySelector("img").src = "data:image/png;base64," + answer.picture;
+  }
+
   // An error leaves no shape of an earlier prompt, and no file of it.
   function clearShape() {
     if (stage) stage.show([], 1);
+    showSeen(null);
     get("download").hidden = true;
     get("empty").hidden = false;
   }
@@ -129,7 +137,7 @@
       let last = null;
       for await (const line of readLines(response)) { showProgress(line); last = line; }
       if (!last || !("answer" in last)) throw new Error((last && last.failed) || "the server ended the answer early; try again");
-      if (last.answer.error) throw new Error(last.answer.error);
+      if (last.answer.error) { clearShape(); showSeen(last.answer); say(last.answer.error, true); return; }
       showShape(last.answer, last.view);
     } catch (error) {
       if (error.name === "AbortError") { say("Cancelled."); return; }
