@@ -20,11 +20,12 @@ import numpy as np
 
 from benchmarks.machine import describe
 from ltm3d.errors import AssetError
-from ltm3d.geometry.base_color import colors_within, visible_faces
+from ltm3d.geometry.base_color import colors_within
 from ltm3d.geometry.cleaning import clean_mesh
+from ltm3d.geometry.masked_faces import FINEST, cut_hidden
 from ltm3d.geometry.mesh import Mesh, face_areas
 from ltm3d.geometry.normalize import normalize
-from ltm3d.geometry.parts import Part, drop_degenerate, select_faces
+from ltm3d.geometry.parts import Part, drop_degenerate
 from ltm3d.geometry.surface_points import surface_colors
 from ltm3d.mesh_io.gltf import read_gltf
 from ltm3d.mesh_io.loading import LoadLimits, load_asset
@@ -70,7 +71,9 @@ def read_parts(path: Path, root: Path) -> list[Part]:
     is_gltf = path.suffix == ".glb"
     parts = read_gltf(path, files, max_faces=limits.max_faces) if is_gltf else read_obj(path.read_bytes(), files)
     parts = [part for part in map(drop_degenerate, parts) if len(part.faces)]
-    return [part for part in (select_faces(part, visible_faces(part)) for part in parts) if len(part.faces)]
+    vertices = np.concatenate([part.vertices for part in parts])
+    smallest = FINEST * float(np.ptp(vertices, axis=0).max())
+    return [part for part in (cut_hidden(part, smallest=smallest) for part in parts) if len(part.faces)]
 
 
 def is_textured(part: Part) -> bool:

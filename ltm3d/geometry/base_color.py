@@ -72,12 +72,10 @@ def _at(texture: Texture, uv: np.ndarray) -> np.ndarray:
     return _LINEAR[read_texture(texture, uv)[..., :3]]
 
 
-def visible_faces(part: Part) -> np.ndarray:
-    """Say which faces are there [F]: not those whose alpha is below the material's limit at all places looked at."""
-    material, count = part.material, len(part.faces)
-    if material.min_alpha is None:
-        return np.ones(count, bool)
-    alpha: np.ndarray = np.ones((count, len(_INSIDE)), np.float32)
+def alpha_within(part: Part) -> np.ndarray:
+    """Return the alpha of material, vertices and picture at 36 places of each face [F, 36]."""
+    material = part.material
+    alpha: np.ndarray = np.ones((len(part.faces), len(_INSIDE)), np.float32)
     if material.factor is not None and len(material.factor) > 3:
         alpha = alpha * np.float32(material.factor[3])
     if part.light is not None and part.light.shape[2] > 3:
@@ -85,7 +83,7 @@ def visible_faces(part: Part) -> np.ndarray:
     if material.texture is not None and part.uv is not None:
         places = np.einsum("pk,fku->fpu", _INSIDE, part.uv)
         alpha = alpha * (read_texture(material.texture, places)[..., 3] / np.float32(255))
-    return np.asarray((alpha >= material.min_alpha).any(axis=1))
+    return np.asarray(alpha)
 
 
 def read_texture(texture: Texture, uv: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from ltm3d.errors import AssetError, ConfigError
-from ltm3d.geometry.base_color import corner_colors, visible_faces
+from ltm3d.geometry.base_color import corner_colors
+from ltm3d.geometry.masked_faces import FINEST, cut_hidden
 from ltm3d.geometry.mesh import Mesh, concatenate
-from ltm3d.geometry.parts import Part, drop_degenerate, select_faces
+from ltm3d.geometry.parts import Part, drop_degenerate
 from ltm3d.geometry.texture_baking import bake_textures
 from ltm3d.mesh_io.gltf import read_gltf
 from ltm3d.mesh_io.obj import read_obj
@@ -116,18 +117,23 @@ def _join(parts: list[Part], *, centred: bool) -> tuple[Mesh, np.ndarray]:
     parts = [part for part in (drop_degenerate(part) for part in parts) if len(part.faces)]
     if not parts:
         raise AssetError("no_surface", "no face has an area")
-    parts = [part if part.material.min_alpha is None else select_faces(part, visible_faces(part)) for part in parts]
+    low, high = _bounds(parts)
+    parts = [cut_hidden(part, smallest=FINEST * float(np.max(high - low))) for part in parts]
     parts = [part for part in parts if len(part.faces)]
     if not parts:
         raise AssetError("no_surface", "all faces are invisible: alpha is 0, or below the material's cutoff")
-    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
-    high = np.max([part.vertices.max(axis=0) for part in parts], axis=0)
+    low, high = _bounds(parts)
     if not np.isfinite([low, high]).all() or max(np.abs(low).max(), np.abs(high).max()) > _MAX_COORDINATE:
         raise AssetError("non_finite", f"NaN, infinite coordinates or such beyond {_MAX_COORDINATE:g}")
     origin = (low + high) / 2 if centred else np.zeros(3)
     meshes = [_colored(part, origin) for part in parts]
     inner = bake_textures(parts, meshes)
     return concatenate([replace(mesh, face_colors=own) for mesh, own in zip(meshes, inner, strict=True)]), origin
+
+
+def _bounds(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
+    low = np.min([part.vertices.min(axis=0) for part in parts], axis=0)
+    return low, np.max([part.vertices.max(axis=0) for part in parts], axis=0)
 
 
 def _colored(part: Part, origin: np.ndarray) -> Mesh:

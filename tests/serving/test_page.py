@@ -10,7 +10,7 @@ from ltm3d.serving.viewer import three_script
 def test_the_page_fetches_nothing_and_shows_the_limits() -> None:
     page = demo_page(model="models:/<b>/1", limits=RequestLimits(max_steps=77))
     outside = re.findall(r"""(?:src|href)\s*=\s*["']([^"']+)""", page.replace(three_script(), ""))
-    assert outside == ["data:,"]
+    assert outside and all(address.startswith("data:") for address in outside)
     assert "models:/&lt;b&gt;/1" in page and 'max="77"' in page and "$" not in re.sub(r"\$\{", "", page[:3000])
     assert "'self'" in CONTENT_POLICY and "http" not in CONTENT_POLICY
 
