@@ -26,7 +26,6 @@ from ltm3d.nn.randomness import StepRandom
 from ltm3d.nn.transformer import Block, check_sizes
 from ltm3d.tokenizers.anchored import INITIAL_LOG_VARIANCE, LOG_VARIANCE_RANGE, is_weight
 from ltm3d.tokenizers.field import FieldTokenizer, check_field, distance_loss, inside_iou
-from ltm3d.tokenizers.field_losses import normal_loss
 from ltm3d.tokenizers.tokenizer import DecodeConfig, Precision
 
 # B batch, S surface points, Q queries, L tokens, D token channels, R cells an axis, H width
@@ -151,6 +150,12 @@ class SdfGridTokenizer(FieldTokenizer):
             terms["normal"] = normal_loss(gradients, surface[..., 3:])
             loss = loss + config.normal_weight * terms["normal"]
         return loss, terms
+
+
+def normal_loss(gradients: Float[Tensor, "*any 3"], normals: Float[Tensor, "*any 3"]) -> Float[Tensor, ""]:
+    """Return mean 1 − cos(∇d, n): 0 where the field rises outward along the normal, 2 where it falls."""
+    lengths = (gradients.square().sum(dim=-1) + 1e-12).sqrt()  # a gradient of 0 has a derivative, too
+    return 1 - ((gradients * normals).sum(dim=-1) / lengths).mean()
 
 
 def central_differences(grid: Float[Tensor, "B R R R"], points: Float[Tensor, "B Q 3"]) -> Float[Tensor, "B Q 3"]:

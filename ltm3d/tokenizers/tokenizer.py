@@ -176,11 +176,18 @@ class Tokenizer(nn.Module, ABC):
         return tokenizer.eval().requires_grad_(False)
 
 
+_GONE = {"num_codebooks": 0, "queries": "learned", "head": "distance", "eikonal_weight": 0.0}  # key → value of off
+
+
 def saved_settings(folder: Path) -> dict[str, Any]:
-    """Read the settings of a model folder, without what folders up to December 2026 say of no quantiser."""
+    """Read the settings of a model folder, without options that are gone and were off; December 2026 and before."""
     settings = load_config(folder)["model"]
-    is_off = not settings.get("num_codebooks")
-    return {key: value for key, value in settings.items() if not (is_off and key in ("num_codebooks", "num_codes"))}
+    gone = {key for key, off in _GONE.items() if settings.get(key) == off}
+    if "num_codebooks" in gone:
+        gone.add("num_codes")
+    if {"head", "eikonal_weight"} <= gone and not settings.get("normal_weight"):  # the grid has this one still
+        gone |= {"normal_weight", "num_gradient_points"}
+    return {key: value for key, value in settings.items() if key not in gone}
 
 
 def stored_points(targets: ShardSet, name: str, index: int, *, num_points: int, draw: int) -> np.ndarray:

@@ -1,5 +1,3 @@
-from typing import Literal
-
 import numpy as np
 import pytest
 import torch
@@ -171,11 +169,11 @@ def test_of_what_is_not_refused_no_more_than_the_coarse_grid_is_asked_for_whole(
     assert max(asked) == 64**3
 
 
-def learned(shape: FieldFunction, head: Literal["distance", "occupancy"]) -> FieldFunction:
+def learned(shape: FieldFunction) -> FieldFunction:
     """What a small tokenizer makes of a field after some steps: no distance, neither smooth nor of one slope."""
     torch.manual_seed(0)
     sizes = {"num_tokens": 16, "token_dim": 4, "width": 32, "encoder_depth": 0, "decoder_depth": 1, "num_heads": 2}
-    tokenizer = SdfTokenizer(SdfTokenizerConfig(**sizes, head=head))
+    tokenizer = SdfTokenizer(SdfTokenizerConfig(**sizes))
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (100_000, 3))
     queries = torch.from_numpy(np.column_stack([points, shape(points)]).astype(np.float32))
@@ -194,12 +192,9 @@ def learned(shape: FieldFunction, head: Literal["distance", "occupancy"]) -> Fie
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("head", ["distance", "occupancy"])
-def test_of_a_learned_field_nearly_every_face_of_the_dense_mesh_is_found(
-    head: Literal["distance", "occupancy"],
-) -> None:
+def test_of_a_learned_field_nearly_every_face_of_the_dense_mesh_is_found() -> None:
     """A field that has learnt little may be steeper than space somewhere: a face in 4,000 is lost, none added."""
-    field = learned(two_spheres_and_a_sheet, head)
+    field = learned(two_spheres_and_a_sheet)
     dense = faces_of(marching_cubes(field(grid_queries(65)).reshape(65, 65, 65)))
     found = faces_of(extract_mesh(field, resolution=64, coarse_resolution=16))
     assert len(dense) > 4000 and found <= dense

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import torch
 
 from ltm3d.errors import ConfigError
 from ltm3d.nn.randomness import StepRandom
-from ltm3d.tokenizers.decoding import OccupancyField
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 
@@ -50,10 +50,7 @@ def fitted(config: SdfTokenizerConfig, num_steps: int = 250) -> SdfTokenizer:
 
 OPTIONS = {
     "default": {},
-    "points": {"queries": "points"},
     "normalized": {"bottleneck": "normalized"},
-    "occupancy": {"head": "occupancy"},
-    "gradients": {"eikonal_weight": 0.1, "normal_weight": 0.1, "num_gradient_points": 32},
 }
 
 
@@ -72,36 +69,12 @@ def test_it_learns_two_spheres_apart(option: str) -> None:
             assert np.median(np.linalg.norm(mesh.vertices, axis=1)) == pytest.approx(radius, abs=0.06)
 
 
-def test_the_field_of_occupancy_is_no_larger_than_a_distance_and_zero_where_the_logit_is() -> None:
-    tokenizer = fitted(replace(CONFIG, head="occupancy"))
-    batch = sphere_batch([0.7], np.random.default_rng(1))
-    tokens = tokenizer.encode(batch).mean
-    field = tokenizer.decode_field(tokens[0])
-    queries = np.random.default_rng(2).uniform(-1, 1, (2000, 3)).astype(np.float32)
-    logits = tokenizer.decode(tokenizer.decode_memory(tokens), torch.from_numpy(queries)[None])[0].numpy()
-    assert isinstance(field, OccupancyField)
-    np.testing.assert_allclose(field(queries), logits / field.slope, atol=1e-5)
-    surface = tokenizer.decode_shape(tokens[0], DecodeConfig(resolution=64)).vertices
-    distance = np.linalg.norm(queries[:, None] - surface[None, ::7], axis=2).min(axis=1)
-    assert (np.abs(field(queries)) <= 1.3 * distance + 0.03).mean() > 0.97
-
-
-def test_points_as_queries_need_as_many_points_and_do_not_mind_their_order() -> None:
-    tokenizer = SdfTokenizer(replace(CONFIG, queries="points")).eval()
-    surface = torch.rand(2, 50, 6)
-    shuffled = surface[:, torch.randperm(50)]
-    first, second = (tokenizer.encode({"surface": each}).mean for each in (surface, shuffled))
-    torch.testing.assert_close(first, second, atol=1e-5, rtol=0)
-    with pytest.raises(ConfigError, match="7 surface points are encoded, num_tokens is 8"):
-        tokenizer.encode({"surface": surface[:, :7]})
-
-
 def test_the_default_loss_is_its_two_distances_and_the_kl_and_no_option() -> None:
     torch.manual_seed(0)
     config = replace(CONFIG, sign_weight=0.0)
     tokenizer = SdfTokenizer(config)
     names = set(tokenizer.state_dict())
-    assert not {name for name in names if "to_place" in name or "project" in name.split(".")[0]}
+    assert not {name for name in names if "project" in name.split(".")[0]}
     loss, terms = tokenizer.training_loss(
         sphere_batch([0.4, 0.7], np.random.default_rng(0)), StepRandom(0, 0, range(2))
     )
@@ -142,14 +115,20 @@ def test_statistics_and_settings_are_saved_with_the_weights(tmp_path: Path) -> N
     assert torch.equal(loaded.latent_mean, tokenizer.latent_mean)
 
 
+def test_folders_that_name_options_that_are_gone_load_where_these_were_off(tmp_path: Path) -> None:
+    SdfTokenizer(CONFIG).save(tmp_path)
+    off = {"queries": "learned", "head": "distance", "eikonal_weight": 0.0, "normal_weight": 0.0}
+    path = tmp_path / "config.json"
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps({**saved, "model": {**saved["model"], **off, "num_gradient_points": 256}}))
+    assert SdfTokenizer.load(tmp_path).config == CONFIG
+    path.write_text(json.dumps({**saved, "model": {**saved["model"], **off, "head": "occupancy"}}))
+    with pytest.raises(ConfigError, match=r"model\.(head|normal_weight): unknown key"):
+        SdfTokenizer.load(tmp_path)
+
+
 def test_wrong_sizes_are_refused() -> None:
-    for wrong in (
-        {"eikonal_weight": -1.0},
-        {"num_gradient_points": 0},
-        {"head": "occupancy", "eikonal_weight": 0.1},
-        {"memory_expansion": 0},
-    ):
-        with pytest.raises(ConfigError, match=r"eikonal_weight|num_gradient_points|memory_expansion is 0"):
-            replace(CONFIG, **wrong)
+    with pytest.raises(ConfigError, match="memory_expansion is 0"):
+        replace(CONFIG, memory_expansion=0)
     with pytest.raises(ConfigError, match="multiple of num_heads"):
         SdfTokenizerConfig(num_tokens=8, token_dim=4, width=30, encoder_depth=0, decoder_depth=1, num_heads=4)

@@ -17,7 +17,7 @@ from ltm3d.nn.weights import load_config, save_model
 from ltm3d.settings import convert
 from ltm3d.tokenizers.kinds import kind_of, load_tokenizer, settings_type
 from ltm3d.tokenizers.sdf import SdfTokenizer, SdfTokenizerConfig
-from ltm3d.tokenizers.sdf_grid import SdfGridConfig, SdfGridTokenizer, central_differences
+from ltm3d.tokenizers.sdf_grid import SdfGridConfig, SdfGridTokenizer, central_differences, normal_loss
 from ltm3d.tokenizers.tokenizer import DecodeConfig
 
 CONFIG = SdfGridConfig(
@@ -171,3 +171,15 @@ def test_settings_say_which_kind_and_old_ones_mean_the_query_decoder(tmp_path: P
 def test_settings_out_of_range_are_refused(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(CONFIG, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(1.0, 0.0), (3.0, 0.0), (-1.0, 2.0)])
+def test_the_normal_loss_is_0_along_the_normal_and_2_against_it(slope: float, expected: float) -> None:
+    normals = torch.nn.functional.normalize(torch.randn(2, 50, 3), dim=-1)
+    assert normal_loss(slope * normals, normals).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_field_that_is_flat_has_a_finite_normal_loss_and_derivative() -> None:
+    gradients = torch.zeros(2, 50, 3, requires_grad=True)
+    normal_loss(gradients, torch.nn.functional.normalize(torch.randn(2, 50, 3), dim=-1)).backward()
+    assert gradients.grad is not None and gradients.grad.isfinite().all()
