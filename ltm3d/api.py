@@ -213,6 +213,7 @@ def evaluate(
     pred_front: str = "+z",
     align: Literal["none", "rotations", "icp"] = "none",
     max_faces: int = 2_000_000,
+    test_set: str | Path | None = None,
     points: int = 100_000,
     emd: bool = False,
     sets: Literal["none", "cd", "emd"] = "cd",
@@ -225,12 +226,13 @@ def evaluate(
 
     Two folders give the report of `ltm3d evaluate`: files are matched by name, a missing or broken one is a failure.
     Two shapes, as files or as what `generate` returns, give their metrics: `chamfer_l1`, `f_score@…` and, of meshes,
-    `normal_consistency` and `volume_iou`.
+    `normal_consistency`, `volume_iou` and `edge_f_score@…`.
 
     Args:
         frame: coordinates as they are, or each shape centred, longest side in [-0.95, 0.95].
         pred_up, pred_front, align: see `ShapeFileConfig`.
         max_faces: of a file.
+        test_set: of folders, the file of the named set that counts (`write_test_set`); other true shapes are refused.
         points: surface points of each shape.
         emd: the exact earth mover's distance of each pair, too.
         sets: MMD, COV and 1-NNA of folders by Chamfer distance, or by both distances.
@@ -240,6 +242,7 @@ def evaluate(
     Raises:
         AssetError: a shape cannot be read. DataError: a folder is not there or the two have no file in common.
     """
+    from ltm3d.evaluation.named_set import read_named_set
     from ltm3d.evaluation.shape_files import ShapeFileConfig, measure_file, read_true
     from ltm3d.evaluation.shape_folder import pair_files, score, to_report
     from ltm3d.mesh_io.loading import LoadLimits
@@ -259,13 +262,15 @@ def evaluate(
     if all(are_folders):
         limits = ChildLimits(timeout_s=timeout_s, clock_s=CLOCK_FACTOR * timeout_s, memory_mb=memory_mb)
         call = partial(run_isolated, limits=limits)
-        pairs, without_truth = pair_files(Path(str(pred)), Path(str(truth)))
+        named = None if test_set is None else read_named_set(Path(test_set))
+        pairs, without_truth = pair_files(Path(str(pred)), Path(str(truth)), named)
         scored = []
         for pair in pairs:
             scored.append(score(pair, config, call=call))
             if on_shape is not None:
                 on_shape(len(scored), len(pairs))
-        return to_report(scored, config, without_truth=without_truth, sets=sets)
+        name = None if named is None else named.name
+        return to_report(scored, config, without_truth=without_truth, sets=sets, test_set=name)
     if any(are_folders):
         raise DataError(f"{pred} and {truth}: give two folders, or two shapes")
     with tempfile.TemporaryDirectory(prefix="ltm3d-evaluate-") as folder:

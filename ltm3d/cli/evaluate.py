@@ -26,6 +26,12 @@ def evaluate(
         typer.Option(help="Bring each over its true shape: best of 24 rotations, scale, shift; closest points, too."),
     ] = "none",
     max_faces: Annotated[int, typer.Option(min=1, help="Faces that a file may have.")] = 2_000_000,
+    test_set: Annotated[
+        Path | None, typer.Option(help="The file of a named set: these true shapes count, and they must be the same.")
+    ] = None,
+    write_test_set: Annotated[
+        Path | None, typer.Option(help="Write the true shapes' names and hash as a named set: NAME.json.")
+    ] = None,
     emd: Annotated[bool, typer.Option("--emd", help="Each pair's exact earth mover's distance, too.")] = False,
     sets: Annotated[
         Literal["none", "cd", "emd"],
@@ -45,14 +51,26 @@ def evaluate(
         ltm3d evaluate --pred theirs/ --truth test_shapes/ --frame normalize --emd
 
         ltm3d evaluate --pred theirs/ --truth test_shapes/ --pred-up +z --pred-front=-y --align rotations
+
+        ltm3d evaluate --pred theirs/ --truth test_shapes/ --test-set sets/chairs.json
     """
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise DataError(f"--out {out}: give a file in a folder that exists")
-    from ltm3d.evaluation.shape_folder import to_text
+    from ltm3d.evaluation.named_set import write_named_set
+    from ltm3d.evaluation.shape_folder import find_shapes, to_text
 
     for folder in (pred, truth):
         if not folder.is_dir():
             raise DataError(f"there is no folder {folder}")
+    if write_test_set is not None:
+        if test_set is not None or write_test_set.exists() or not write_test_set.parent.is_dir():
+            raise DataError(
+                f"--write-test-set {write_test_set}: give a file that is not there yet, in a folder that is, and no "
+                "--test-set beside it"
+            )
+        made = write_named_set(write_test_set, find_shapes(truth)[0])
+        typer.echo(f"{write_test_set}: test set {made.name}, {len(made.ids)} shapes, sha256 {made.sha256[:16]}")
+        test_set = write_test_set
     with progress("measuring") as on_shape:
         report = api.evaluate(
             pred,
@@ -62,6 +80,7 @@ def evaluate(
             pred_front=pred_front,
             align=align,
             max_faces=max_faces,
+            test_set=test_set,
             points=points,
             emd=emd,
             sets=sets,

@@ -1,6 +1,6 @@
 """One predicted shape file beside its true one (eval/v1): plain functions of files, for a child process to run.
 
-S surface points, P points that stand for a shape in its set, Q queries.
+S surface points, E points of sharp edges, P points that stand for a shape in its set, Q queries.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,18 @@ from ltm3d.geometry.cleaning import clean_mesh
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.normalize import HALF_EXTENT, frame_rotation, normalize
 from ltm3d.geometry.point_cloud import PointCloud
+from ltm3d.geometry.sharp_edges import find_sharp_edges, sample_edges
 from ltm3d.geometry.signed_distance import SignedDistance
 from ltm3d.mesh_io.loading import LoadLimits, load_asset, load_mesh
 from ltm3d.mesh_io.point_files import is_point_cloud, load_points
 from ltm3d.metrics.earth_mover import earth_mover
-from ltm3d.metrics.surface import surface_metrics
+from ltm3d.metrics.surface import f_score, surface_metrics
 from ltm3d.metrics.volume import iou
 from ltm3d.tokenizers.shape import surface_of
 
 _MAX_COORDINATE = 1e15  # squares are summed in single precision
-_QUERIES, _BEYOND = 4, 5  # streams of random numbers, beside those of `set_metrics`
+NUM_EDGE_POINTS = 10_000
+_QUERIES, _BEYOND, _EDGES = 4, 5, 6  # streams of random numbers, beside those of `set_metrics`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +82,14 @@ class TrueShape:
     Attributes:
         centre, half_side: of the protocol's cube around it: [-1, 1]^3 where the shape is in the project's frame.
         inside: which of the cube's queries lie inside; None where none does, or for a point cloud.
+        edges: points of the sharp edges, uniform by length; None where there are none, or for a point cloud.
     """
 
     read: ReadShape
     centre: Float[np.ndarray, "3"]
     half_side: float
     inside: Bool[np.ndarray, " Q"] | None
+    edges: Float[np.ndarray, "E 3"] | None
 
 
 @dataclass(frozen=True)
@@ -114,13 +118,16 @@ def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
     inside = None
     if isinstance(read.shape, Mesh):
         inside = _inside(read.shape, _queries(config), centre, half_side)
-    return TrueShape(read, centre, half_side, inside if inside is not None and inside.any() else None)
+    inside = inside if inside is not None and inside.any() else None
+    return TrueShape(read, centre, half_side, inside, _edge_points(read.shape, config, predicted=False))
 
 
 def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
-    """Measure a predicted file: `chamfer_l1`, `f_score@…`; of two meshes also `normal_consistency` and `volume_iou`.
+    """Measure a predicted file: `chamfer_l1`, `f_score@…`; of two meshes also `normal_consistency`, `volume_iou` and
+    `edge_f_score@…`, the F-score of points on sharp edges (more than 30°).
 
-    The volume IoU is left out where no query lies inside the true shape, as with an open sheet.
+    The volume IoU is left out where no query lies inside the true shape, as with an open sheet, and that of edges where
+    the true shape has none.
 
     Raises:
         AssetError: see `read_shape`.
@@ -137,6 +144,9 @@ def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig)
     )
     if isinstance(read.shape, Mesh) and true.inside is not None:
         metrics["volume_iou"] = _volume_iou(read.shape, true, true.inside, config)
+    if isinstance(read.shape, Mesh) and true.edges is not None:
+        edges = _edge_points(read.shape, config, predicted=True)
+        metrics |= _edge_scores(edges, true.edges, config)
     if config.earth_mover:
         metrics["emd"] = earth_mover(read.in_set, true.read.in_set)
     of_meshes = isinstance(read.shape, Mesh) and isinstance(true.read.shape, Mesh)
@@ -156,6 +166,8 @@ def measure_failure(true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
         metrics["normal_consistency"] = 0.0
     if true.inside is not None:
         metrics["volume_iou"] = 0.0
+    if true.edges is not None:
+        metrics |= _edge_scores(None, true.edges, config)
     in_set = np.repeat(centre, NUM_POINTS, axis=0)
     if config.earth_mover:
         metrics["emd"] = earth_mover(in_set, true.read.in_set)
@@ -224,6 +236,28 @@ def _volume_iou(mesh: Mesh, true: TrueShape, true_inside: np.ndarray, config: Sh
     around = low + np.random.default_rng([config.seed, _BEYOND]).random(queries.shape) * (high - low)
     is_beyond = _inside(mesh, around, true.centre, true.half_side) & (np.abs(around) > 1).any(axis=1)
     return iou(inside, true_inside, beyond=float(is_beyond.sum() * np.prod((high - low) / 2)))
+
+
+def _edge_points(
+    shape: Mesh | PointCloud, config: ShapeFileConfig, *, predicted: bool
+) -> Float[np.ndarray, "E 3"] | None:
+    if not isinstance(shape, Mesh):
+        return None
+    edges = find_sharp_edges(shape)
+    if not edges.lengths.sum():
+        return None
+    rng = np.random.default_rng([config.seed, _EDGES, int(predicted)])
+    return sample_edges(shape, edges, NUM_EDGE_POINTS, rng).points
+
+
+def _edge_scores(
+    edges: Float[np.ndarray, "E 3"] | None, true: Float[np.ndarray, "E 3"], config: ShapeFileConfig
+) -> dict[str, float]:
+    """Return the F-score of the points of two shapes' sharp edges at each threshold; 0 where a shape has none."""
+    return {
+        f"edge_f_score@{threshold:g}": 0.0 if edges is None else f_score(edges, true, threshold)
+        for threshold in config.thresholds
+    }
 
 
 def _queries(config: ShapeFileConfig) -> Float[np.ndarray, "Q 3"]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ltm3d.errors import AssetError, DataError, Ltm3dError
 from ltm3d.evaluation.fidelity import PROTOCOL
+from ltm3d.evaluation.named_set import NamedSet, files_of, hash_files
 from ltm3d.evaluation.set_metrics import NUM_POINTS, compare_with, distances_of
 from ltm3d.evaluation.shape_files import (
     MeasuredFile,
@@ -26,7 +27,7 @@ from ltm3d.metrics.bootstrap import bootstrap_interval
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".glb", ".obj", ".ply", ".stl")
-MESH_METRICS = ("normal_consistency", "volume_iou")
+MESH_METRICS = ("normal_consistency", "volume_iou", "edge_f_score")  # what their names begin with
 _NAMED = 3  # files an error names at most
 
 Call = Callable[..., Any]  # runs a function with its arguments, in a child process or here
@@ -52,13 +53,19 @@ class Scored:
     failure: str
 
 
-def pair_files(predicted: Path, true: Path) -> tuple[list[Pair], list[str]]:
+def pair_files(predicted: Path, true: Path, named: NamedSet | None = None) -> tuple[list[Pair], list[str]]:
     """Match the files of two folders by their path without suffix; return pairs, and predictions without a true shape.
 
+    Args:
+        named: the test set that the true shapes must hold, and that alone counts.
+
     Raises:
-        DataError: no folder, an empty one, a kind of file that is not read, one name twice, or no common name.
+        DataError: no folder, an empty one, a kind of file that is not read, one name twice, no common name, or true
+            shapes that are not the named set's.
     """
     true_files, _ = find_shapes(true)
+    if named is not None:
+        true_files = files_of(named, true_files)
     predicted_files, others = find_shapes(predicted)
     unread = [others[uid] for uid in sorted(others.keys() & true_files.keys() - predicted_files.keys())]
     if unread:
@@ -73,13 +80,26 @@ def pair_files(predicted: Path, true: Path) -> tuple[list[Pair], list[str]]:
 
 
 def find_shapes(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-    """List the shapes anywhere below a folder, and its other files, by path without suffix; none that are hidden."""
+    """List the shapes anywhere below a folder, and its other files, by path without suffix; none that are hidden.
+
+    Linked folders inside it are entered, each once; those that lead out are left out with one line.
+    """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
     shapes: dict[str, Path] = {}
     others: dict[str, Path] = {}
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    root = folder.resolve()
+    seen = {root}
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        entered = []
+        for name in sorted(name for name in folders if not name.startswith(".")):
+            real = (Path(parent) / name).resolve()
+            if not real.is_relative_to(root):
+                logger.warning("%s leads out of %s and is left out: give the folder itself", Path(parent, name), folder)
+            elif real not in seen:
+                seen.add(real)
+                entered.append(name)
+        folders[:] = entered
         for path in (Path(parent) / name for name in sorted(names) if not name.startswith(".")):
             uid = path.relative_to(folder).with_suffix("").as_posix()
             if path.suffix.lower() not in SUFFIXES:
@@ -120,7 +140,12 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
 
 
 def to_report(
-    scored: Sequence[Scored], config: ShapeFileConfig, *, without_truth: Sequence[str], sets: SetDistance
+    scored: Sequence[Scored],
+    config: ShapeFileConfig,
+    *,
+    without_truth: Sequence[str],
+    sets: SetDistance,
+    test_set: str | None = None,
 ) -> dict[str, Any]:
     """Return the document that `ltm3d evaluate` writes: rules, failures, hashes, metrics, and metrics an asset.
 
@@ -130,12 +155,15 @@ def to_report(
     only_meshes = all(each.measured.of_meshes for each in scored)
     assets = {
         each.pair.uid: {
-            name: value for name, value in each.measured.metrics.items() if only_meshes or name not in MESH_METRICS
+            name: value
+            for name, value in each.measured.metrics.items()
+            if only_meshes or not name.startswith(MESH_METRICS)
         }
         for each in scored
     }
     report: dict[str, Any] = {
         "protocol": PROTOCOL,
+        "test_set": test_set,
         "frame": config.frame,
         "pred_up": config.pred_up,
         "pred_front": config.pred_front,
@@ -148,8 +176,8 @@ def to_report(
         "failures": {each.pair.uid: each.failure for each in scored if each.failure},
         "without_truth": list(without_truth),
         "test_ids_sha256": hashlib.sha256("\n".join(each.pair.uid for each in scored).encode()).hexdigest(),
-        "truth_sha256": _hash_files({each.pair.uid: each.pair.true for each in scored}),
-        "pred_sha256": _hash_files({each.pair.uid: each.pair.predicted for each in scored if each.pair.predicted}),
+        "truth_sha256": hash_files({each.pair.uid: each.pair.true for each in scored}),
+        "pred_sha256": hash_files({each.pair.uid: each.pair.predicted for each in scored if each.pair.predicted}),
         "metrics": {name: _summary(assets, name, config.seed) for name in _names(assets)},
         "assets": assets,
     }
@@ -166,7 +194,7 @@ def to_report(
 def to_text(report: Mapping[str, Any]) -> str:
     """Lay a report out for a terminal."""
     lines = [
-        f"protocol {report['protocol']}, frame {report['frame']}, {_turned(report)}"
+        f"protocol {report['protocol']}, {_set_name(report)}frame {report['frame']}, {_turned(report)}"
         f"compared as {report['compared_as']}: {report['num_assets']} true shapes, {report['num_failures']} failed",
     ]
     lines += [f"  failed: {uid}: {reason}" for uid, reason in report["failures"].items()]
@@ -187,6 +215,10 @@ def to_text(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _set_name(report: Mapping[str, Any]) -> str:
+    return f"test set {report['test_set']}, " if report["test_set"] else ""
+
+
 def _turned(report: Mapping[str, Any]) -> str:
     """Say what was done to predicted shapes before they were measured; nothing where nothing was."""
     axes = (report["pred_up"], report["pred_front"])
@@ -202,15 +234,6 @@ def _summary(assets: Mapping[str, Mapping[str, float]], name: str, seed: int) ->
     values = [metrics[name] for metrics in assets.values() if name in metrics]
     interval = bootstrap_interval(values, seed=seed)
     return {"mean": interval.mean, "low": interval.low, "high": interval.high, "num_assets": len(values)}
-
-
-def _hash_files(files: Mapping[str, Path]) -> str:
-    """Hash names and contents."""
-    lines = []
-    for uid, path in sorted(files.items()):
-        with path.open("rb") as file:
-            lines.append(f"{uid} {hashlib.file_digest(file, 'sha256').hexdigest()}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _some(names: Sequence[str]) -> str:

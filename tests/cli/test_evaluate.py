@@ -34,9 +34,11 @@ def run(arguments: list[str]) -> object:
 @pytest.mark.slow
 def test_the_table_is_printed_and_the_report_written(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = ["--pred", str(folders / "theirs"), "--truth", str(folders / "true")]
-    assert run([*places, "--out", str(folders / "report.json"), "--points", "1000", "--emd", "--sets", "emd"]) == 0
+    files = ["--out", str(folders / "report.json"), "--write-test-set", str(folders / "two.json")]
+    assert run([*places, *files, "--points", "1000", "--emd", "--sets", "emd"]) == 0
     out = capsys.readouterr().out
-    assert "protocol eval/v1, frame as_is, compared as meshes: 2 true shapes, 1 failed" in out
+    assert "two.json: test set two, 2 shapes" in out
+    assert "protocol eval/v1, test set two, frame as_is, compared as meshes: 2 true shapes, 1 failed" in out
     assert "failed: box: parse_error" in out
     report = json.loads((folders / "report.json").read_text())
     assert report["metrics"]["emd"]["num_assets"] == 2 and report["sets"]["num_shapes"] == 2
@@ -65,6 +67,11 @@ def test_a_file_that_takes_too_much_is_a_failure(folders: Path, capsys: pytest.C
         (["--pred", "theirs", "--truth", "empty"], "error: empty holds no files"),
         (["--pred", "theirs", "--truth", "true", "--points", "5"], "error: num_points is 5; use 100"),
         (["--pred", "theirs", "--truth", "true", "--timeout", "0"], "error: timeout_s is 0"),
+        (["--pred", "theirs", "--truth", "true", "--test-set", "none.json"], "error: none.json is no test set"),
+        (
+            ["--pred", "theirs", "--truth", "true", "--write-test-set", "true"],
+            "error: --write-test-set true: give",
+        ),
         (["--pred", "theirs", "--truth", "true", "--out", "no/where.json"], "error: --out no/where.json"),
     ],
 )

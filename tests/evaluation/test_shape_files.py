@@ -159,3 +159,24 @@ def test_axes_of_the_predicted_frame_are_turned_to_the_true_one(tmp_path: Path) 
     assert metrics_of(turned, true, replace(CONFIG, pred_up="+z", pred_front="-y"))["volume_iou"] > 0.99
     with pytest.raises(ConfigError, match="one line"):
         replace(CONFIG, pred_up="+z", pred_front="-z")
+
+
+def edge_scores(tmp_path: Path, predicted: Mesh, true: Mesh) -> list[float]:
+    metrics = metrics_of(write(tmp_path, "p.glb", predicted), write(tmp_path, "t.glb", true))
+    return [metrics[f"edge_f_score@{threshold:g}"] for threshold in CONFIG.thresholds]
+
+
+def test_sharp_edges_of_a_moved_box_have_their_closed_form(tmp_path: Path) -> None:
+    """Moved by 0.015 along x: of twelve edges, four of length 2 slide along themselves and eight of length 1 do not."""
+    true = box((2.0, 1.0, 1.0))
+    assert edge_scores(tmp_path, true, true) == pytest.approx([1, 1, 1])
+    scores = edge_scores(tmp_path, moved(true, by=(0.015, 0, 0)), true)
+    assert scores == pytest.approx([(4 * 2) / (4 * 2 + 8 * 1), 1, 1], abs=0.015)
+
+
+def test_a_round_shape_has_no_edge_of_a_box_and_a_ball_has_none_to_find(tmp_path: Path) -> None:
+    assert edge_scores(tmp_path, sphere(0.8), box()) == [0, 0, 0]
+    metrics = metrics_of(write(tmp_path, "p.glb", box()), write(tmp_path, "t.glb", sphere(0.8)))
+    assert not any(name.startswith("edge_f_score") for name in metrics)
+    failed = measure_failure(read_true(write(tmp_path, "t.glb", box()), "a", CONFIG), CONFIG)
+    assert failed.metrics["edge_f_score@0.05"] == 0

@@ -9,8 +9,9 @@ import pytest
 from shapes import box, sphere, torus
 
 from ltm3d.errors import DataError
+from ltm3d.evaluation.named_set import write_named_set
 from ltm3d.evaluation.shape_files import ShapeFileConfig
-from ltm3d.evaluation.shape_folder import pair_files, score, to_report, to_text
+from ltm3d.evaluation.shape_folder import find_shapes, pair_files, score, to_report, to_text
 from ltm3d.geometry.mesh import Mesh
 from ltm3d.geometry.point_cloud import PointCloud, write_ply
 from ltm3d.mesh_io.writing import write_mesh
@@ -59,7 +60,7 @@ def test_missing_and_broken_predictions_are_failures_that_count(tmp_path: Path) 
     assert report["failures"]["ball"] == "missing" and report["failures"]["ring"].startswith("parse_error")
     assert report["without_truth"] == ["of-no-truth"]
     for name, row in report["metrics"].items():
-        assert row["num_assets"] == 3, name
+        assert row["num_assets"] == (1 if name.startswith("edge_f_score") else 3), name  # the box alone has edges
     assert report["metrics"]["volume_iou"]["mean"] == pytest.approx(
         whole["metrics"]["volume_iou"]["mean"] / 3, abs=0.01
     )
@@ -151,3 +152,28 @@ def test_one_name_twice_is_an_error(tmp_path: Path) -> None:
     true = write(write(tmp_path / "true", SHAPES), {"ball": sphere()}, ".ply")
     with pytest.raises(DataError, match=r"ball\.glb and .*ball\.ply have one name"):
         pair_files(true, true)
+
+
+def test_linked_folders_inside_are_entered_once_and_those_that_lead_out_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write(tmp_path / "root", {"ball": sphere(0.8), ".store/box": box()})
+    write(tmp_path / "elsewhere", {"ring": torus()})
+    (root / "linked").symlink_to(root / ".store")
+    (root / "around").symlink_to(root)
+    (root / "out").symlink_to(tmp_path / "elsewhere")
+    shapes, _ = find_shapes(root)
+    assert sorted(shapes) == ["ball", "linked/box"]
+    assert "out leads out of" in caplog.text and "around" not in caplog.text
+
+
+def test_a_named_set_is_what_counts_and_stands_in_the_report(tmp_path: Path) -> None:
+    true, predicted = write(tmp_path / "true", SHAPES), write(tmp_path / "predicted", SHAPES)
+    shapes, _ = find_shapes(true)
+    named = write_named_set(tmp_path / "two.json", {uid: shapes[uid] for uid in ("ball", "ring")})
+    pairs, without_truth = pair_files(predicted, true, named)
+    assert [pair.uid for pair in pairs] == ["ball", "ring"] and without_truth == ["chairs/box"]
+    scored = [score(pair, CONFIG, call=here) for pair in pairs]
+    report = to_report(scored, CONFIG, without_truth=without_truth, sets="none", test_set=named.name)
+    assert report["test_set"] == "two" and report["truth_sha256"] == named.sha256
+    assert "test set two, frame" in to_text(report)
