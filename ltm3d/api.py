@@ -216,6 +216,7 @@ def evaluate(
     test_set: str | Path | None = None,
     points: int = 100_000,
     emd: bool = False,
+    pictures: int = 0,
     sets: Literal["none", "cd", "emd"] = "cd",
     seed: int = 0,
     timeout_s: float = 120.0,
@@ -235,6 +236,7 @@ def evaluate(
         test_set: of folders, the file of the named set that counts (`write_test_set`); other true shapes are refused.
         points: surface points of each shape.
         emd: the exact earth mover's distance of each pair, too.
+        pictures: renders around each shape of two folders, for their similarity and KID in EfficientNet-Lite0's space.
         sets: MMD, COV and 1-NNA of folders by Chamfer distance, or by both distances.
         timeout_s, memory_mb: processor time and memory of a child process for each file of a folder.
         on_shape: called with (shapes done, number of shapes) of folders.
@@ -255,6 +257,7 @@ def evaluate(
         align=align,
         num_points=points,
         earth_mover=emd,
+        num_pictures=pictures,
         limits=LoadLimits(max_faces=max_faces),
         seed=seed,
     )

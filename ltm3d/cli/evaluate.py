@@ -33,6 +33,9 @@ def evaluate(
         Path | None, typer.Option(help="Write the true shapes' names and hash as a named set: NAME.json.")
     ] = None,
     emd: Annotated[bool, typer.Option("--emd", help="Each pair's exact earth mover's distance, too.")] = False,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="Renders of each shape, for similarity and KID in EfficientNet-Lite0's space.")
+    ] = 0,
     sets: Annotated[
         Literal["none", "cd", "emd"],
         typer.Option(help="MMD, COV and 1-NNA: by Chamfer distance, or by both; 3 ms or 0.6 s times n squared."),
@@ -83,6 +86,7 @@ def evaluate(
             test_set=test_set,
             points=points,
             emd=emd,
+            pictures=pictures,
             sets=sets,
             seed=seed,
             timeout_s=timeout,

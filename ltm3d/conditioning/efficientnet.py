@@ -72,6 +72,11 @@ class EfficientNetEncoder:
         tokens = torch.cat(grids, dim=1).flatten(2).transpose(1, 2)
         return tokens, grids[STRIDES.index(EMBEDDED_STRIDE)].flatten(1)
 
+    @torch.inference_mode()
+    def summary(self, images: UInt8[np.ndarray, "N H W 4"]) -> Float[Tensor, "N C"]:
+        """Give the means over the picture of the features at the largest stride, of RGBA pictures laid on white."""
+        return self.features(self.pixels(images))[max(STRIDES)].mean(dim=(2, 3))
+
     def pixels(self, images: UInt8[np.ndarray, "N H W 4"]) -> Float[Tensor, "N 3 S S"]:
         """Lay pictures on white, bring them to the network's size and scale."""
         pixels = torch.from_numpy(composite(images)).to(self.device).permute(0, 3, 1, 2).float()

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from ltm3d.errors import AssetError, ConfigError
 from ltm3d.evaluation.set_metrics import NUM_POINTS, set_points
+from ltm3d.evaluation.shape_pictures import shape_pictures
 from ltm3d.geometry.alignment import align
 from ltm3d.geometry.cleaning import clean_mesh
 from ltm3d.geometry.mesh import Mesh
@@ -29,6 +30,7 @@ from ltm3d.tokenizers.shape import surface_of
 
 _MAX_COORDINATE = 1e15  # squares are summed in single precision
 NUM_EDGE_POINTS = 10_000
+PICTURE_SIZE = 128  # pixels along a side
 _QUERIES, _BEYOND, _EDGES = 4, 5, 6  # streams of random numbers, beside those of `set_metrics`
 
 
@@ -46,6 +48,7 @@ class ShapeFileConfig:
         num_queries: uniform queries of the volume IoU.
         thresholds: of the F-score, in units of the frame.
         earth_mover: measure each pair by the exact earth mover's distance, too.
+        num_pictures: renders around each shape for `evaluation.picture_metrics`; 0 = none.
     """
 
     frame: Literal["as_is", "normalize"] = "as_is"
@@ -56,6 +59,7 @@ class ShapeFileConfig:
     num_queries: int = 50_000
     thresholds: tuple[float, ...] = (0.01, 0.02, 0.05)
     earth_mover: bool = False
+    num_pictures: int = 0
     limits: LoadLimits = field(default_factory=LoadLimits)
     seed: int = 0
 
@@ -64,6 +68,8 @@ class ShapeFileConfig:
         for name in ("num_points", "num_queries"):
             if not 100 <= getattr(self, name) <= 10_000_000:
                 raise ConfigError(f"{name} is {getattr(self, name)}; use 100 to 10,000,000")
+        if not 0 <= self.num_pictures <= 64:
+            raise ConfigError(f"num_pictures is {self.num_pictures}; use 0 (none) to 64")
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class TrueShape:
         centre, half_side: of the protocol's cube around it: [-1, 1]^3 where the shape is in the project's frame.
         inside: which of the cube's queries lie inside; None where none does, or for a point cloud.
         edges: points of the sharp edges, uniform by length; None where there are none, or for a point cloud.
+        pictures: grey renders in the project's frame; None where none are asked for.
     """
 
     read: ReadShape
@@ -90,6 +97,7 @@ class TrueShape:
     half_side: float
     inside: Bool[np.ndarray, " Q"] | None
     edges: Float[np.ndarray, "E 3"] | None
+    pictures: UInt8[np.ndarray, "V H W 4"] | None
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,13 @@ class MeasuredFile:
 
     Attributes:
         of_meshes: both are meshes; of a prediction that failed, the true shape is.
+        pictures: as of the true shape, which stays where it is; empty ones of a prediction that failed.
     """
 
     metrics: dict[str, float]
     in_set: Float[np.ndarray, "P 3"]
     of_meshes: bool
+    pictures: UInt8[np.ndarray, "V H W 4"] | None
 
 
 def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
@@ -119,7 +129,8 @@ def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
     if isinstance(read.shape, Mesh):
         inside = _inside(read.shape, _queries(config), centre, half_side)
     inside = inside if inside is not None and inside.any() else None
-    return TrueShape(read, centre, half_side, inside, _edge_points(read.shape, config, predicted=False))
+    edges = _edge_points(read.shape, config, predicted=False)
+    return TrueShape(read, centre, half_side, inside, edges, _pictures(read.shape, centre, half_side, config))
 
 
 def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
@@ -150,7 +161,7 @@ def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig)
     if config.earth_mover:
         metrics["emd"] = earth_mover(read.in_set, true.read.in_set)
     of_meshes = isinstance(read.shape, Mesh) and isinstance(true.read.shape, Mesh)
-    return MeasuredFile(metrics, read.in_set, of_meshes)
+    return MeasuredFile(metrics, read.in_set, of_meshes, _pictures(read.shape, true.centre, true.half_side, config))
 
 
 def measure_failure(true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
@@ -171,7 +182,7 @@ def measure_failure(true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
     in_set = np.repeat(centre, NUM_POINTS, axis=0)
     if config.earth_mover:
         metrics["emd"] = earth_mover(in_set, true.read.in_set)
-    return MeasuredFile(metrics, in_set, is_mesh)
+    return MeasuredFile(metrics, in_set, is_mesh, _pictures(None, true.centre, true.half_side, config))
 
 
 def read_shape(path: Path, uid: str, config: ShapeFileConfig, *, predicted: bool) -> ReadShape:
@@ -258,6 +269,18 @@ def _edge_scores(
         f"edge_f_score@{threshold:g}": 0.0 if edges is None else f_score(edges, true, threshold)
         for threshold in config.thresholds
     }
+
+
+def _pictures(
+    shape: Mesh | PointCloud | None, centre: np.ndarray, half_side: float, config: ShapeFileConfig
+) -> UInt8[np.ndarray, "V H W 4"] | None:
+    """Render a shape without its colours, in the frame that brings the true shape into the project's."""
+    if not config.num_pictures:
+        return None
+    if shape is not None:
+        shape = _moved(shape, lambda points: (points - centre) / half_side)
+        shape = Mesh(shape.vertices, shape.faces) if isinstance(shape, Mesh) else PointCloud(shape.points)
+    return shape_pictures(shape, num_views=config.num_pictures, resolution=PICTURE_SIZE)
 
 
 def _queries(config: ShapeFileConfig) -> Float[np.ndarray, "Q 3"]:

@@ -13,6 +13,7 @@ import numpy as np
 from ltm3d.errors import AssetError, DataError, Ltm3dError
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.named_set import NamedSet, files_of, hash_files
+from ltm3d.evaluation.picture_metrics import KID, SIMILARITY, PictureMetrics, measure_pictures
 from ltm3d.evaluation.set_metrics import NUM_POINTS, compare_with, distances_of
 from ltm3d.evaluation.shape_files import (
     MeasuredFile,
@@ -51,6 +52,7 @@ class Scored:
     measured: MeasuredFile
     true_in_set: np.ndarray
     failure: str
+    true_pictures: np.ndarray | None = None
 
 
 def pair_files(predicted: Path, true: Path, named: NamedSet | None = None) -> tuple[list[Pair], list[str]]:
@@ -128,7 +130,7 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
     if pair.predicted is not None:
         try:
             measured = call(measure_file, pair.predicted, pair.uid, true, config)
-            return Scored(pair, measured, true.read.in_set, "")
+            return Scored(pair, measured, true.read.in_set, "", true.pictures)
         except AssetError as error:
             failure = str(error)
         except Exception as error:
@@ -136,7 +138,7 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
                 raise
             logger.exception("%s failed", pair.predicted)
             failure = f"failed: {type(error).__name__}: {error}"[:500]
-    return Scored(pair, measure_failure(true, config), true.read.in_set, failure)
+    return Scored(pair, measure_failure(true, config), true.read.in_set, failure, true.pictures)
 
 
 def to_report(
@@ -161,6 +163,10 @@ def to_report(
         }
         for each in scored
     }
+    pictures = _pictures_of(scored)
+    if pictures is not None:
+        for metrics, similarity in zip(assets.values(), pictures.similarity, strict=True):
+            metrics[SIMILARITY] = similarity
     report: dict[str, Any] = {
         "protocol": PROTOCOL,
         "test_set": test_set,
@@ -183,6 +189,8 @@ def to_report(
     }
     if only_meshes:
         report["num_queries"] = config.num_queries
+    if pictures is not None:
+        report["pictures"] = {KID: pictures.kid, "num_views": pictures.num_views, "weights_sha256": pictures.weights}
     if sets != "none":
         true = np.stack([each.true_in_set for each in scored])
         among_true = distances_of(true, None, with_earth_mover=sets == "emd")
@@ -200,10 +208,13 @@ def to_text(report: Mapping[str, Any]) -> str:
     lines += [f"  failed: {uid}: {reason}" for uid, reason in report["failures"].items()]
     if report["without_truth"]:
         lines.append(f"  not scored, no true shape: {_some(report['without_truth'])}")
-    lines += ["", f"  {'metric':<20}{'mean':>10}   {'95 % interval':<20}{'n':>6}"]
+    lines += ["", f"  {'metric':<38}{'mean':>10}   {'95 % interval':<20}{'n':>6}"]
     for name, row in report["metrics"].items():
         interval = f"[{row['low']:.4f}, {row['high']:.4f}]"
-        lines.append(f"  {name:<20}{row['mean']:>10.4f}   {interval:<20}{row['num_assets']:>6}")
+        lines.append(f"  {name:<38}{row['mean']:>10.4f}   {interval:<20}{row['num_assets']:>6}")
+    if "pictures" in report:
+        pictures = report["pictures"]
+        lines += ["", f"  pictures, {pictures['num_views']} of each shape", f"  {KID:<24}{pictures[KID]:>12.5f}"]
     if "sets" in report:
         sets = report["sets"]
         lines += [
@@ -213,6 +224,12 @@ def to_text(report: Mapping[str, Any]) -> str:
         lines += [f"  {name:<20}{value:>10.4f}" for name, value in sets.items() if not name.startswith("num_")]
     lines += ["", f"  test ids {report['test_ids_sha256'][:16]}   true shapes {report['truth_sha256'][:16]}"]
     return "\n".join(lines)
+
+
+def _pictures_of(scored: Sequence[Scored]) -> PictureMetrics | None:
+    pairs = [(each.measured.pictures, each.true_pictures) for each in scored]
+    predicted, true = ([picture for picture in side if picture is not None] for side in zip(*pairs, strict=True))
+    return measure_pictures(predicted, true) if predicted else None
 
 
 def _set_name(report: Mapping[str, Any]) -> str:

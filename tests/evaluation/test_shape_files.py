@@ -180,3 +180,19 @@ def test_a_round_shape_has_no_edge_of_a_box_and_a_ball_has_none_to_find(tmp_path
     assert not any(name.startswith("edge_f_score") for name in metrics)
     failed = measure_failure(read_true(write(tmp_path, "t.glb", box()), "a", CONFIG), CONFIG)
     assert failed.metrics["edge_f_score@0.05"] == 0
+
+
+def test_pictures_are_taken_in_the_true_shapes_frame_and_without_colours(tmp_path: Path) -> None:
+    config = replace(CONFIG, num_pictures=2)
+    far = moved(box((1.0, 0.6, 0.4)), scale=7, by=(100, -50, 3))
+    true = read_true(write(tmp_path, "t.glb", far), "a", config)
+    same = measure_file(write(tmp_path, "p.glb", far), "a", true, config)
+    beside = measure_file(write(tmp_path, "b.glb", moved(far, by=(3, 0, 0))), "a", true, config)
+    failed = measure_failure(true, config)
+    assert true.pictures is not None and true.pictures.shape == (2, 128, 128, 4)
+    assert (true.pictures[..., 3] > 128).mean() > 0.05
+    np.testing.assert_array_equal(same.pictures, true.pictures)
+    assert beside.pictures is not None and (beside.pictures != true.pictures).any()
+    assert failed.pictures is not None and not failed.pictures.any()
+    with pytest.raises(ConfigError, match="num_pictures is 65; use 0"):
+        ShapeFileConfig(num_pictures=65)

@@ -1,6 +1,7 @@
 """Folders of real files, measured in this process; the isolating child is tested with the command."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,22 @@ def test_a_named_set_is_what_counts_and_stands_in_the_report(tmp_path: Path) -> 
     report = to_report(scored, CONFIG, without_truth=without_truth, sets="none", test_set=named.name)
     assert report["test_set"] == "two" and report["truth_sha256"] == named.sha256
     assert "test set two, frame" in to_text(report)
+
+
+def test_pictures_of_the_same_are_alike_and_a_failure_is_an_empty_one(tmp_path: Path) -> None:
+    config = replace(CONFIG, num_pictures=2)
+    true, same = write(tmp_path / "true", SHAPES), write(tmp_path / "same", SHAPES, ".obj")
+    others = write(tmp_path / "others", {"ball": box((1.8, 0.4, 0.4)), "chairs/box": torus()})
+
+    def measured(predicted: Path) -> dict[str, Any]:
+        scored = [score(pair, config, call=here) for pair in pair_files(predicted, true)[0]]
+        return to_report(scored, config, without_truth=(), sets="none")
+
+    best, worse = measured(same), measured(others)
+    name, kid = "picture_similarity:efficientnet-lite0", "kid:efficientnet-lite0"
+    assert best["metrics"][name]["mean"] == pytest.approx(1, abs=1e-4)
+    assert worse["failures"].keys() == {"ring"} and worse["metrics"][name]["num_assets"] == 3
+    assert worse["metrics"][name]["mean"] < 0.95
+    assert best["pictures"][kid] < worse["pictures"][kid]
+    assert best["pictures"]["num_views"] == 2 and len(best["pictures"]["weights_sha256"]) == 64
+    assert "picture_similarity:efficientnet-lite0" in to_text(best) and "kid:efficientnet-lite0" in to_text(best)
