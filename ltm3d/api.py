@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ltm3d.errors import AssetError, DataError, ModelError
+from ltm3d.errors import AssetError, ConfigError, DataError, ModelError
 from ltm3d.tracking.client import DEFAULT_TRACKING_URI, absolute_uri, database_path
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from ltm3d.evaluation.exported_model import ExportedModel
     from ltm3d.generator.bundle import ShapeGenerator
     from ltm3d.geometry.mesh import Mesh
     from ltm3d.serving.requests import Prompt
@@ -217,6 +218,9 @@ def evaluate(
     points: int = 100_000,
     emd: bool = False,
     pictures: int = 0,
+    point_encoder: str | Path | None = None,
+    picture_encoder: str | Path | None = None,
+    lpips: str | Path | None = None,
     sets: Literal["none", "cd", "emd"] = "cd",
     seed: int = 0,
     timeout_s: float = 120.0,
@@ -237,6 +241,8 @@ def evaluate(
         points: surface points of each shape.
         emd: the exact earth mover's distance of each pair, too.
         pictures: renders around each shape of two folders, for their similarity and KID in EfficientNet-Lite0's space.
+        point_encoder, picture_encoder, lpips: exported networks (.pt2, .pt) for `point_similarity`, for `fid` and
+            `kid`, and for `lpips`; the last two need pictures.
         sets: MMD, COV and 1-NNA of folders by Chamfer distance, or by both distances.
         timeout_s, memory_mb: processor time and memory of a child process for each file of a folder.
         on_shape: called with (shapes done, number of shapes) of folders.
@@ -246,7 +252,7 @@ def evaluate(
     """
     from ltm3d.evaluation.named_set import read_named_set
     from ltm3d.evaluation.shape_files import ShapeFileConfig, measure_file, read_true
-    from ltm3d.evaluation.shape_folder import pair_files, score, to_report
+    from ltm3d.evaluation.shape_folder import Networks, pair_files, score, to_report
     from ltm3d.mesh_io.loading import LoadLimits
     from ltm3d.transforms.isolation import ChildLimits, run_isolated
 
@@ -258,6 +264,7 @@ def evaluate(
         num_points=points,
         earth_mover=emd,
         num_pictures=pictures,
+        encoded_points=point_encoder is not None,
         limits=LoadLimits(max_faces=max_faces),
         seed=seed,
     )
@@ -265,6 +272,11 @@ def evaluate(
     if all(are_folders):
         limits = ChildLimits(timeout_s=timeout_s, clock_s=CLOCK_FACTOR * timeout_s, memory_mb=memory_mb)
         call = partial(run_isolated, limits=limits)
+        if (picture_encoder or lpips) and not pictures:
+            raise ConfigError("picture_encoder and lpips compare renders: ask for pictures, e.g. 8 of each shape")
+        networks = Networks(
+            points=_exported(point_encoder), pictures=_exported(picture_encoder), lpips=_exported(lpips)
+        )
         named = None if test_set is None else read_named_set(Path(test_set))
         pairs, without_truth = pair_files(Path(str(pred)), Path(str(truth)), named)
         scored = []
@@ -273,12 +285,18 @@ def evaluate(
             if on_shape is not None:
                 on_shape(len(scored), len(pairs))
         name = None if named is None else named.name
-        return to_report(scored, config, without_truth=without_truth, sets=sets, test_set=name)
+        return to_report(scored, config, without_truth=without_truth, sets=sets, test_set=name, networks=networks)
     if any(are_folders):
         raise DataError(f"{pred} and {truth}: give two folders, or two shapes")
     with tempfile.TemporaryDirectory(prefix="ltm3d-evaluate-") as folder:
         predicted, true = (_as_file(each, Path(folder) / name) for each, name in ((pred, "pred"), (truth, "truth")))
         return dict(measure_file(predicted, "shape", read_true(true, "shape", config), config).metrics)
+
+
+def _exported(path: "str | Path | None") -> "ExportedModel | None":
+    from ltm3d.evaluation.exported_model import load_exported
+
+    return None if path is None else load_exported(Path(path))
 
 
 def check_registry(tracking_uri: str) -> None:

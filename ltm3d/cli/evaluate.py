@@ -36,6 +36,13 @@ def evaluate(
     pictures: Annotated[
         int, typer.Option(min=0, help="Renders of each shape, for similarity and KID in EfficientNet-Lite0's space.")
     ] = 0,
+    point_encoder: Annotated[
+        Path | None, typer.Option(help="An exported network (.pt2, .pt): cosine of 8,192 points' embeddings.")
+    ] = None,
+    picture_encoder: Annotated[
+        Path | None, typer.Option(help="An exported network: FID and KID of the pictures in its space.")
+    ] = None,
+    lpips: Annotated[Path | None, typer.Option(help="An exported network that compares two pictures.")] = None,
     sets: Annotated[
         Literal["none", "cd", "emd"],
         typer.Option(help="MMD, COV and 1-NNA: by Chamfer distance, or by both; 3 ms or 0.6 s times n squared."),
@@ -87,6 +94,9 @@ def evaluate(
             points=points,
             emd=emd,
             pictures=pictures,
+            point_encoder=point_encoder,
+            picture_encoder=picture_encoder,
+            lpips=lpips,
             sets=sets,
             seed=seed,
             timeout_s=timeout,

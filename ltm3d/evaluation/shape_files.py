@@ -30,6 +30,7 @@ from ltm3d.tokenizers.shape import surface_of
 
 _MAX_COORDINATE = 1e15  # squares are summed in single precision
 NUM_EDGE_POINTS = 10_000
+ENCODED_POINTS = 8_192  # as the published ULIP and Uni3D evaluations take
 PICTURE_SIZE = 128  # pixels along a side
 _QUERIES, _BEYOND, _EDGES = 4, 5, 6  # streams of random numbers, beside those of `set_metrics`
 
@@ -49,6 +50,7 @@ class ShapeFileConfig:
         thresholds: of the F-score, in units of the frame.
         earth_mover: measure each pair by the exact earth mover's distance, too.
         num_pictures: renders around each shape for `evaluation.picture_metrics`; 0 = none.
+        encoded_points: keep surface points for an encoder of points, too.
     """
 
     frame: Literal["as_is", "normalize"] = "as_is"
@@ -60,6 +62,7 @@ class ShapeFileConfig:
     thresholds: tuple[float, ...] = (0.01, 0.02, 0.05)
     earth_mover: bool = False
     num_pictures: int = 0
+    encoded_points: bool = False
     limits: LoadLimits = field(default_factory=LoadLimits)
     seed: int = 0
 
@@ -68,6 +71,8 @@ class ShapeFileConfig:
         for name in ("num_points", "num_queries"):
             if not 100 <= getattr(self, name) <= 10_000_000:
                 raise ConfigError(f"{name} is {getattr(self, name)}; use 100 to 10,000,000")
+        if self.encoded_points and self.num_points < ENCODED_POINTS:
+            raise ConfigError(f"num_points is {self.num_points}; the encoder of points takes {ENCODED_POINTS:,}")
         if not 0 <= self.num_pictures <= 64:
             raise ConfigError(f"num_pictures is {self.num_pictures}; use 0 (none) to 64")
 
@@ -90,6 +95,7 @@ class TrueShape:
         inside: which of the cube's queries lie inside; None where none does, or for a point cloud.
         edges: points of the sharp edges, uniform by length; None where there are none, or for a point cloud.
         pictures: grey renders in the project's frame; None where none are asked for.
+        encoded: surface points for an encoder, in the files' frame; None where it is not asked for.
     """
 
     read: ReadShape
@@ -98,6 +104,7 @@ class TrueShape:
     inside: Bool[np.ndarray, " Q"] | None
     edges: Float[np.ndarray, "E 3"] | None
     pictures: UInt8[np.ndarray, "V H W 4"] | None
+    encoded: Float[np.ndarray, "8192 3"] | None
 
 
 @dataclass(frozen=True)
@@ -107,12 +114,14 @@ class MeasuredFile:
     Attributes:
         of_meshes: both are meshes; of a prediction that failed, the true shape is.
         pictures: as of the true shape, which stays where it is; empty ones of a prediction that failed.
+        encoded: as of the true shape; None of a prediction that failed.
     """
 
     metrics: dict[str, float]
     in_set: Float[np.ndarray, "P 3"]
     of_meshes: bool
     pictures: UInt8[np.ndarray, "V H W 4"] | None
+    encoded: Float[np.ndarray, "8192 3"] | None = None
 
 
 def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
@@ -130,7 +139,8 @@ def read_true(path: Path, uid: str, config: ShapeFileConfig) -> TrueShape:
         inside = _inside(read.shape, _queries(config), centre, half_side)
     inside = inside if inside is not None and inside.any() else None
     edges = _edge_points(read.shape, config, predicted=False)
-    return TrueShape(read, centre, half_side, inside, edges, _pictures(read.shape, centre, half_side, config))
+    pictures = _pictures(read.shape, centre, half_side, config)
+    return TrueShape(read, centre, half_side, inside, edges, pictures, _encoded(read, config))
 
 
 def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
@@ -161,7 +171,8 @@ def measure_file(path: Path, uid: str, true: TrueShape, config: ShapeFileConfig)
     if config.earth_mover:
         metrics["emd"] = earth_mover(read.in_set, true.read.in_set)
     of_meshes = isinstance(read.shape, Mesh) and isinstance(true.read.shape, Mesh)
-    return MeasuredFile(metrics, read.in_set, of_meshes, _pictures(read.shape, true.centre, true.half_side, config))
+    pictures = _pictures(read.shape, true.centre, true.half_side, config)
+    return MeasuredFile(metrics, read.in_set, of_meshes, pictures, _encoded(read, config))
 
 
 def measure_failure(true: TrueShape, config: ShapeFileConfig) -> MeasuredFile:
@@ -281,6 +292,14 @@ def _pictures(
         shape = _moved(shape, lambda points: (points - centre) / half_side)
         shape = Mesh(shape.vertices, shape.faces) if isinstance(shape, Mesh) else PointCloud(shape.points)
     return shape_pictures(shape, num_views=config.num_pictures, resolution=PICTURE_SIZE)
+
+
+def _encoded(read: ReadShape, config: ShapeFileConfig) -> Float[np.ndarray, "8192 3"] | None:
+    """Take the first of a surface's points, which are in no order; a cloud of fewer gives some of them twice."""
+    if not config.encoded_points:
+        return None
+    points = read.surface.points
+    return points[np.arange(ENCODED_POINTS) % len(points)]
 
 
 def _queries(config: ShapeFileConfig) -> Float[np.ndarray, "Q 3"]:

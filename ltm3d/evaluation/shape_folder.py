@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from ltm3d.errors import AssetError, DataError, Ltm3dError
+from ltm3d.evaluation.exported_model import ExportedModel
 from ltm3d.evaluation.fidelity import PROTOCOL
 from ltm3d.evaluation.named_set import NamedSet, files_of, hash_files
-from ltm3d.evaluation.picture_metrics import KID, SIMILARITY, PictureMetrics, measure_pictures
+from ltm3d.evaluation.picture_metrics import PictureMetrics, measure_pictures
 from ltm3d.evaluation.set_metrics import NUM_POINTS, compare_with, distances_of
 from ltm3d.evaluation.shape_files import (
     MeasuredFile,
@@ -24,6 +26,7 @@ from ltm3d.evaluation.shape_files import (
     read_true,
 )
 from ltm3d.metrics.bootstrap import bootstrap_interval
+from ltm3d.metrics.embedding_similarity import mean_cosine
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,21 @@ _NAMED = 3  # files an error names at most
 
 Call = Callable[..., Any]  # runs a function with its arguments, in a child process or here
 SetDistance = Literal["none", "cd", "emd"]
+
+
+POINT_NOTE = (
+    "points: 8,192 of each surface, not normalised, one colour, by the network that was given; a failure counts as 0, "
+    "where published evaluations leave it out; published weights (ULIP, Uni3D) were not tried here"
+)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Networks that were given: an encoder of points, one of pictures, and one that compares two pictures."""
+
+    points: ExportedModel | None = None
+    pictures: ExportedModel | None = None
+    lpips: ExportedModel | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class Scored:
     true_in_set: np.ndarray
     failure: str
     true_pictures: np.ndarray | None = None
+    true_encoded: np.ndarray | None = None
 
 
 def pair_files(predicted: Path, true: Path, named: NamedSet | None = None) -> tuple[list[Pair], list[str]]:
@@ -130,7 +149,7 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
     if pair.predicted is not None:
         try:
             measured = call(measure_file, pair.predicted, pair.uid, true, config)
-            return Scored(pair, measured, true.read.in_set, "", true.pictures)
+            return Scored(pair, measured, true.read.in_set, "", true.pictures, true.encoded)
         except AssetError as error:
             failure = str(error)
         except Exception as error:
@@ -138,7 +157,7 @@ def score(pair: Pair, config: ShapeFileConfig, *, call: Call) -> Scored:
                 raise
             logger.exception("%s failed", pair.predicted)
             failure = f"failed: {type(error).__name__}: {error}"[:500]
-    return Scored(pair, measure_failure(true, config), true.read.in_set, failure, true.pictures)
+    return Scored(pair, measure_failure(true, config), true.read.in_set, failure, true.pictures, true.encoded)
 
 
 def to_report(
@@ -148,6 +167,7 @@ def to_report(
     without_truth: Sequence[str],
     sets: SetDistance,
     test_set: str | None = None,
+    networks: Networks | None = None,
 ) -> dict[str, Any]:
     """Return the document that `ltm3d evaluate` writes: rules, failures, hashes, metrics, and metrics an asset.
 
@@ -163,10 +183,15 @@ def to_report(
         }
         for each in scored
     }
-    pictures = _pictures_of(scored)
+    networks = networks or Networks()
+    pictures = _pictures_of(scored, networks)
     if pictures is not None:
-        for metrics, similarity in zip(assets.values(), pictures.similarity, strict=True):
-            metrics[SIMILARITY] = similarity
+        for name, values in pictures.of_pairs.items():
+            for metrics, value in zip(assets.values(), values, strict=True):
+                metrics[name] = value
+    if networks.points is not None:
+        for each, metrics in zip(scored, assets.values(), strict=True):
+            metrics[f"point_similarity:{networks.points.name}"] = _point_similarity(each, networks.points)
     report: dict[str, Any] = {
         "protocol": PROTOCOL,
         "test_set": test_set,
@@ -190,7 +215,13 @@ def to_report(
     if only_meshes:
         report["num_queries"] = config.num_queries
     if pictures is not None:
-        report["pictures"] = {KID: pictures.kid, "num_views": pictures.num_views, "weights_sha256": pictures.weights}
+        report["pictures"] = {
+            **pictures.of_sets,
+            "num_views": pictures.num_views,
+            "efficientnet_lite0_sha256": pictures.weights,
+        }
+    if networks.points is not None:
+        report["point_encoder"] = {"name": networks.points.name, "note": POINT_NOTE}
     if sets != "none":
         true = np.stack([each.true_in_set for each in scored])
         among_true = distances_of(true, None, with_earth_mover=sets == "emd")
@@ -214,7 +245,10 @@ def to_text(report: Mapping[str, Any]) -> str:
         lines.append(f"  {name:<38}{row['mean']:>10.4f}   {interval:<20}{row['num_assets']:>6}")
     if "pictures" in report:
         pictures = report["pictures"]
-        lines += ["", f"  pictures, {pictures['num_views']} of each shape", f"  {KID:<24}{pictures[KID]:>12.5f}"]
+        lines += ["", f"  pictures, {pictures['num_views']} of each shape"]
+        lines += [f"  {name:<38}{value:>10.5f}" for name, value in pictures.items() if ":" in name]
+    if "point_encoder" in report:
+        lines += ["", f"  {report['point_encoder']['note']}"]
     if "sets" in report:
         sets = report["sets"]
         lines += [
@@ -226,10 +260,23 @@ def to_text(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _pictures_of(scored: Sequence[Scored]) -> PictureMetrics | None:
+def _point_similarity(scored: Scored, encoder: ExportedModel) -> float:
+    """Return the cosine of the embeddings of a pair; 0 where the prediction failed."""
+    if scored.measured.encoded is None or scored.true_encoded is None:
+        return 0.0
+    ours, theirs = (
+        encoder.embed_points(torch.from_numpy(each))[None].numpy()
+        for each in (scored.measured.encoded, scored.true_encoded)
+    )
+    return mean_cosine(ours, theirs)
+
+
+def _pictures_of(scored: Sequence[Scored], networks: Networks) -> PictureMetrics | None:
     pairs = [(each.measured.pictures, each.true_pictures) for each in scored]
     predicted, true = ([picture for picture in side if picture is not None] for side in zip(*pairs, strict=True))
-    return measure_pictures(predicted, true) if predicted else None
+    if not predicted:
+        return None
+    return measure_pictures(predicted, true, encoder=networks.pictures, lpips=networks.lpips)
 
 
 def _set_name(report: Mapping[str, Any]) -> str:

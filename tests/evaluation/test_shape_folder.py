@@ -195,5 +195,5 @@ def test_pictures_of_the_same_are_alike_and_a_failure_is_an_empty_one(tmp_path: 
     assert worse["failures"].keys() == {"ring"} and worse["metrics"][name]["num_assets"] == 3
     assert worse["metrics"][name]["mean"] < 0.95
     assert best["pictures"][kid] < worse["pictures"][kid]
-    assert best["pictures"]["num_views"] == 2 and len(best["pictures"]["weights_sha256"]) == 64
+    assert best["pictures"]["num_views"] == 2 and len(best["pictures"]["efficientnet_lite0_sha256"]) == 64
     assert "picture_similarity:efficientnet-lite0" in to_text(best) and "kid:efficientnet-lite0" in to_text(best)
