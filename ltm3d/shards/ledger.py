@@ -14,6 +14,7 @@ from ltm3d.shards.read import Shard
 from ltm3d.shards.write import Reject
 
 LEDGER_FILE = "ledger.json"
+_CARD = "; `python -m pipelines.data_card` shows them"
 OK_ROW = '{"status": "ok", "reason": "", "detail": ""}'
 CHOICES = ("duplicate", "licence")  # reasons that are a choice, not a fault: they do not fail a stage
 
@@ -103,7 +104,8 @@ class Ledger:
             raise DataError(
                 f"{self.stage} rejected {num_faults} of {len(self)} assets, more than "
                 f"max_reject_fraction = {max_reject_fraction:g} allows; mend the assets, or compose with "
-                f"{setting}={enough:g} (finished shards are kept).\n{self.to_table()}"
+                f"{setting}={enough:g} (finished shards are kept{_CARD if self.stage != 'download' else ''}).\n"
+                f"{self.to_table()}"
             )
 
 

@@ -25,3 +25,15 @@ def test_the_card_counts_what_the_stages_made(described) -> None:
     page = (described.data / "card" / "index.html").read_text()
     assert page.count("data:image/png;base64,") >= 7
     assert len((described.data / "card" / "attribution.csv").read_text().splitlines()) >= card["num_assets"] + 1
+
+
+def test_what_a_stage_left_that_rejected_too_many_has_a_card(described) -> None:
+    """As `build_targets` leaves it: its ledger is there, what comes after it is not."""
+    views = described.data / "views"
+    hidden = views.rename(described.data / "views_elsewhere")
+    try:
+        described.run("data_card")
+        card = json.loads((described.data / "card" / "card.json").read_text())
+    finally:
+        hidden.rename(views)
+    assert set(card["stages"]) == {"download", "clean_meshes", "build_targets@sdf"} and card["num_assets"] > 0
