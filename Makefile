@@ -17,6 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed, this is %s: install it, or make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
 	@test -x $(VENV)/bin/python || "$(PYTHON)" -m venv $(VENV) || { echo "cannot make $(VENV): on Debian, apt-get install python3.11-venv" >&2; exit 1; }
 	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	@$(VENV)/bin/python -m pipelines.plots_template
 	@touch $@
 
 # All of params.yaml, or those that are asked for: make demo REPRESENTATIONS="sdf mesh"

@@ -11,7 +11,15 @@ import pytest
 import yaml
 from imports import REPOSITORY, closure, modules, tree_of
 
-COMMANDS = {"ablations", "compose", "pack", "settings_page", "train_packed", "unpack"}  # for people, beside the stages
+COMMANDS = {
+    "ablations",
+    "compose",
+    "pack",
+    "plots_template",
+    "settings_page",
+    "train_packed",
+    "unpack",
+}  # for people, beside the stages
 MODULES = sorted(
     path.stem for path in (REPOSITORY / "pipelines").glob("*.py") if path.stem[0] != "_" and path.stem not in COMMANDS
 )
