@@ -87,6 +87,21 @@ def find_object(rgb: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:
     return found
 
 
+def without_fringe(rgb: UInt8[np.ndarray, "H W 3"], found: Bool[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    """Give the pixels of an object's outline, which the background shines into, the colour of what lies next within.
+
+    Parts that are nothing but outline keep their colours.
+    """
+    inner = ndimage.binary_erosion(found, iterations=2)
+    if not inner.any():
+        return rgb
+    distance, (rows, columns) = ndimage.distance_transform_edt(~inner, return_indices=True)
+    is_outline = found & ~inner & (distance < 4)
+    cleaned = rgb.copy()
+    cleaned[is_outline] = rgb[rows[is_outline], columns[is_outline]]
+    return cleaned
+
+
 def border_of(shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
     """Mark the outermost pixels, one and a half hundredths of the longer side."""
     border = np.zeros(shape, dtype=bool)

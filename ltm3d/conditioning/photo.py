@@ -54,7 +54,11 @@ def prepare_photo(
     """
     from PIL import Image
 
-    from ltm3d.conditioning.cutout import border_of, find_object  # they need scipy, which training does without
+    from ltm3d.conditioning.cutout import (
+        border_of,
+        find_object,
+        without_fringe,
+    )  # they need scipy, which training does without
 
     if resolution < 1 or not 0 < extent <= 1:
         raise ConfigError(f"resolution {resolution} must be at least 1, extent {extent} in (0, 1]")
@@ -64,7 +68,8 @@ def prepare_photo(
         backdrop = np.median(rgba[border_of(opaque.shape) & opaque], axis=0)[:3] if opaque.any() else np.full(3, 255)
         red, green, blue = (int(value) for value in np.nan_to_num(backdrop, nan=255))
         rgba[..., :3] = composite(rgba, (red, green, blue))
-        rgba[..., 3] = 255 * find_object(rgba[..., :3])
+        found = find_object(rgba[..., :3])
+        rgba = np.dstack([without_fringe(rgba[..., :3], found), 255 * found.astype(np.uint8)])
     seen = rgba[..., 3] >= SEEN
     if not seen.any():
         raise PromptError("the picture is empty or wholly transparent: nothing is left of the object, use another one")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from ltm3d.conditioning.cutout import find_object
+from ltm3d.conditioning.cutout import find_object, without_fringe
 from ltm3d.errors import PromptError
 
 SIDE, HORIZON = 200, 110
@@ -100,3 +100,16 @@ def test_an_outline_that_does_not_show_is_refused() -> None:
 def test_a_close_up_is_refused() -> None:
     with pytest.raises(PromptError, match="no plain background"):
         find_object(taken(room(), (0, 0, 150, 120)))
+
+
+def test_the_background_does_not_shine_through_the_outline() -> None:
+    picture = room(wall=(250, 250, 250), floor=(250, 250, 250))
+    ImageDraw.Draw(picture).line((20, 20, 60, 20), fill=BLUE)  # nothing but outline
+    pixels = taken(picture, light=0.0)
+    found = find_object(pixels)
+    outer = found & ((pixels.max(axis=2) > 190) & (np.arange(SIDE)[:, None] > 40))
+    assert outer.sum() > 100, "mixed pixels are part of the object"
+    cleaned = without_fringe(pixels, found)
+    assert np.abs(cleaned[outer].astype(int) - BLUE).max() < 60
+    np.testing.assert_array_equal(cleaned[:40], pixels[:40])
+    np.testing.assert_array_equal(cleaned[~found], pixels[~found])
