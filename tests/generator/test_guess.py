@@ -211,9 +211,8 @@ def test_of_two_equally_likely_answers_each_is_drawn_half_the_time() -> None:
     for trained, num_steps in ((module, 150), (model, 500)):
         optimizer = torch.optim.AdamW(trained.parameters(), lr=3e-3, weight_decay=0.0)
         for step in range(num_steps):
-            optimizer.param_groups[0]["lr"] = 3e-3 * (
-                1 - step / num_steps
-            )  # else the last steps' noise tilts the shares
+            # A constant rate leaves the last steps' noise in the weights, which tilts the shares.
+            optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / num_steps)
             loss, _ = trained.training_loss(batches(step), StepRandom(0, step, range(batch_size)))
             optimizer.zero_grad()
             loss.backward()
